@@ -1,0 +1,103 @@
+"""What the lab computes on: device, dtype, threads, and how to make two runs equal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("cuda", "mps", "cpu")
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device to compute on: `name` where it is given and there, else cuda, then mps, then cpu.
+
+    Raises ValueError for a device that torch cannot reach here.
+    """
+    import torch
+
+    there = _devices_there()
+    if name is None:
+        return torch.device(there[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in there:
+        raise ValueError(f"device {name!r} is not here; this machine has {', '.join(there)}")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r} is not here; this machine has {torch.cuda.device_count()} cuda device(s)")
+    return device
+
+
+def pick_dtype(device: torch.device | str | None = None, precision: str = "fp32") -> torch.dtype:
+    """The dtype of the large matrix products on `device`.
+
+    `precision` is "fp32" (the default: labs, tests and recipes compare numbers), "bf16", or "auto": bf16 on a
+    CUDA card that has it, fp32 elsewhere. Softmax and loss stay in fp32 whatever this says.
+    """
+    import torch
+
+    if precision not in ("fp32", "bf16", "auto"):
+        raise ValueError(f"precision is 'fp32', 'bf16' or 'auto', not {precision!r}")
+    if precision == "auto":
+        kind = torch.device(device).type if device is not None else pick_device().type
+        precision = "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def deterministic(seed: int) -> torch.Generator:
+    """Make what follows repeatable on this machine, and return a generator of its own for `seed`.
+
+    Torch is told to choose deterministic algorithms (and to warn where it has none); the global generators
+    stay as they are, since everything in the lab that draws numbers takes a seed or a generator.
+    """
+    import torch
+
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed!r}")
+    # cuBLAS reads this once, when it starts; without it, two equal runs on a card may differ in the last bit.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    return torch.Generator().manual_seed(seed)
+
+
+def n_cores() -> int:
+    """The cores this process may use, which on a shared machine are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def default_threads() -> int:
+    """Threads for torch: cores - 1, at least one, since a busy machine punishes every core taken (5.6 times).
+
+    OMP_NUM_THREADS wins where it is set: whoever set it knows the machine, as a classroom server does.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return max(1, n_cores() - 1)
+
+
+def use_threads(count: int | None = None) -> int:
+    """Set torch's threads to `count`, or to `default_threads()`; returns the count."""
+    import torch
+
+    count = default_threads() if count is None else count
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"threads are counted from 1, not {count!r}")
+    torch.set_num_threads(count)
+    return count
+
+
+def _devices_there() -> list[str]:
+    import torch
+
+    found = ["cuda"] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
