@@ -1,0 +1,1 @@
+"""Bytes on disk: model folders in the Hugging Face shape, written atomically."""
