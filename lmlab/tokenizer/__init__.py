@@ -1,0 +1,1 @@
+"""Text in, ids out: byte-level BPE with the log of its merges."""
