@@ -1,0 +1,1 @@
+"""Ids in, log-probabilities out; never text."""
