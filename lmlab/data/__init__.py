@@ -1,0 +1,1 @@
+"""Text meets ids: corpora, the town, batches."""
