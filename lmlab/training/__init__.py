@@ -1,0 +1,1 @@
+"""One loop, its state, what it minimizes, and how it is saved."""
