@@ -1,0 +1,1 @@
+"""What a lab shows: one file a kind."""
