@@ -1,1 +1,1 @@
-"""Ids in, log-probabilities out; never text."""
+"""Models: ids in, log-probabilities out, never text. `language_model.py` says what all of them promise."""
