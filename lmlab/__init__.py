@@ -69,7 +69,7 @@ _HOME = {
 }
 _MODULES = ("widgets",)
 
-__all__ = [*_HOME, *_MODULES]
+__all__ = [*_HOME, *_MODULES]  # noqa: PLE0604  (all of them are strings)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,8 @@ _PACKAGE = Path(__file__).resolve().parent
 def asset(name: str) -> Path:
     """The shipped file or folder `name`, such as `asset("models/town")`.
 
-    In a checkout this is `assets/` beside the package, in an installed wheel `lmlab/_assets`. The path exists.
+    In a checkout this is `assets/` beside the package, in an installed wheel
+    `lmlab/_assets`. The path exists.
 
     Raises ValueError for a name that leaves the assets, FileNotFoundError for one that is not shipped.
     """

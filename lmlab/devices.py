@@ -28,7 +28,7 @@ def pick_device(name: str | None = None) -> torch.device:
     if device is None or device.type not in there:
         raise ValueError(f"device {name!r} is not here; this machine has {', '.join(there)}")
     if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not here; this machine has {torch.cuda.device_count()} cuda device(s)")
+        raise ValueError(f"device {name!r} is not here; cuda devices here: {torch.cuda.device_count()}")
     return device
 
 

@@ -102,13 +102,16 @@ def passed() -> dict[str, str]:
 # ---------------------------------------------------------------- bytes on disk
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old text or the new one, whatever dies in between."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old or the new, whatever dies in between.
+
+    Text is written as UTF-8 with the line ends that it has.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".lmlab-tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
             file.flush()
             os.fsync(file.fileno())
         _replace(Path(name), path)
@@ -132,7 +135,8 @@ def _change(change: Callable[[dict[str, Any]], Any]) -> bool:
     except OSError as error:
         reason = error.strerror or str(error)
         warnings.warn(
-            f"your progress could not be kept in {path} ({reason}); set LMLAB_HOME to a folder that can be written",
+            f"your progress could not be kept in {path} ({reason}); set LMLAB_HOME to a folder that can be "
+            "written to",
             stacklevel=3,
         )
         return False
@@ -171,7 +175,8 @@ def _set_aside(path: Path) -> None:
     aside = path.with_name(f"progress-damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}.json")
     with contextlib.suppress(OSError):
         _replace(path, aside)
-        warnings.warn(f"{path} was damaged; it is now {aside.name}, and your progress starts afresh", stacklevel=4)
+        message = f"{path} was damaged; it is now {aside.name}, and your progress starts afresh"
+        warnings.warn(message, stacklevel=4)
 
 
 @contextlib.contextmanager
