@@ -1,1 +1,1 @@
-"""Text in, ids out: byte-level BPE with the log of its merges."""
+"""Text in, ids out: byte-pair encoding with its event log, and the lecture's ten-word dictionary."""

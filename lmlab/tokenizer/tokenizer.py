@@ -1,0 +1,214 @@
+"""Text to ids and back.
+
+A `Tokenizer` knows the bytes of every id, the order in which pairs were merged, how text is cut before merging,
+and the special tokens.  Every format that we read (`load_tokenizer`) becomes this one form.
+"""
+
+from __future__ import annotations
+
+import codecs
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lmlab.tokenizer.merging import merge
+from lmlab.tokenizer.split import chunks, compiled, resolve_split, split_exactly
+
+#: More characters than this are not encoded in one call: a slip of the clipboard must not hang the notebook.
+MAX_TEXT_CHARACTERS = 8_000_000
+
+# Beginning-of-sequence tokens of the published families, the first that is in the vocabulary wins.
+_BOS_NAMES = ("<|endoftext|>", "<|begin_of_text|>", "<s>")
+_CACHE_SIZE = 1 << 17
+_CACHED_CHARACTERS = 64
+
+
+class Tokenizer:
+    """Byte-level byte-pair encoding: any text becomes ids, and the ids become exactly that text again."""
+
+    def __init__(
+        self, *, token_bytes: Sequence[bytes], ranks: Mapping[bytes, int], split: str, specials: Mapping[str, int]
+    ) -> None:
+        """`token_bytes[id]` is what an id stands for; `ranks[token]` orders the merges (lowest first).
+
+        The rank of a token need not be its id; tokens of one byte need none.  `split` is a pattern or the name of one
+        ("gpt2").  `specials` maps names such as "<|endoftext|>" to ids, whose bytes are those of the name.
+        """
+        self._bytes = list(token_bytes)
+        self.split = resolve_split(split)
+        self.specials = dict(specials)
+        special_ids = set(self.specials.values())
+        self._ids = {token: n for n, token in enumerate(self._bytes) if n not in special_ids}
+        self.ranks = {token: rank for token, rank in ranks.items() if len(token) > 1}
+        missing = [byte for byte in range(256) if bytes([byte]) not in self._ids]
+        if missing:
+            raise ValueError(f"the vocabulary has no token for byte {missing[0]} (and {len(missing) - 1} others)")
+        self._pattern = compiled(self.split)
+        self._special_pattern = re.compile(
+            "(" + "|".join(re.escape(name) for name in sorted(self.specials, key=len, reverse=True)) + ")"
+        )
+        self._piece_ids = _Remembered(lambda piece: self._encode_piece(piece.encode("utf-8")))
+        self._chunk_ids = _Remembered(lambda chunk: self._encode_chunk(" " + chunk))
+
+    @property
+    def vocab_size(self) -> int:
+        """V: how many ids there are, specials included."""
+        return len(self._bytes)
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id that begins every text ("<|endoftext|>" in our own tokenizers), None where there is none."""
+        return next((self.specials[name] for name in _BOS_NAMES if name in self.specials), None)
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """The ids of `text`.  What looks like a special token is plain text unless `allow_special` is set.
+
+        A lone surrogate (half of a UTF-16 pair, no character) becomes U+FFFD with a warning.  ValueError over
+        `MAX_TEXT_CHARACTERS`.
+        """
+        text = _checked(text)
+        if not allow_special or not self.specials:
+            return self._encode_plain(text)
+        ids: list[int] = []
+        for n, part in enumerate(self._special_pattern.split(text)):
+            ids += [self.specials[part]] if n % 2 else self._encode_plain(part)
+        return ids
+
+    def _encode_plain(self, text: str) -> list[int]:
+        head, *tail = chunks(text, self.split)
+        ids = [*self._encode_chunk(head)]
+        ids += chain.from_iterable(map(self._chunk_ids.__getitem__, tail))
+        return ids
+
+    def _encode_chunk(self, chunk: str) -> Sequence[int]:
+        pieces = split_exactly(chunk, self._pattern)
+        return tuple(chain.from_iterable(map(self._piece_ids.__getitem__, pieces)))
+
+    def _encode_piece(self, piece: bytes) -> Sequence[int]:
+        if piece in self.ranks:
+            return (self._ids[piece],)
+        return tuple([self._ids[token] for token in merge(piece, self.ranks)])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; bytes that are no UTF-8 become U+FFFD.  ValueError names an id that does not exist."""
+        return b"".join([self._bytes[n] for n in self._checked_ids(ids)]).decode("utf-8", "replace")
+
+    def token_bytes(self, id: int) -> bytes:
+        """The bytes that `id` stands for."""
+        return self._bytes[self._checked_id(id)]
+
+    def token_text(self, id: int) -> str:
+        """What `id` says, for display: its text, and bytes of an incomplete character in hex, like ⟨F0⟩."""
+        return self.token_bytes(id).decode("utf-8", "lmlab-hex")
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """For each id of `encode(text)` the characters it touches: text[start:end].
+
+        Tokens that hold parts of one character (an emoji in four bytes) all point at that character.
+        """
+        ids = self.encode(text)
+        owner = [n for n, character in enumerate(_checked(text)) for _ in character.encode("utf-8")]
+        spans, at = [], 0
+        for n in ids:
+            end = at + len(self._bytes[n])
+            spans.append((owner[at], owner[end - 1] + 1))
+            at = end
+        return spans
+
+    def stream(self) -> StreamDecoder:
+        """A decoder for ids that come one by one."""
+        return StreamDecoder(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a tokenizer.json that Hugging Face's tokenizers opens too; `path` is the file or its folder."""
+        from lmlab.tokenizer.save import save_tokenizer
+
+        return save_tokenizer(self, path)
+
+    def __len__(self) -> int:
+        return self.vocab_size
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(V={self.vocab_size}, merges={len(self.ranks)}, specials={len(self.specials)})"
+
+    def _checked_ids(self, ids: Iterable[int]) -> list[int]:
+        listed = ids.tolist() if hasattr(ids, "tolist") else ids
+        if not isinstance(listed, Iterable) or isinstance(listed, (str, bytes)):
+            raise ValueError(f"decode takes a list of ids, given {ids!r}")
+        return [self._checked_id(n) for n in listed]
+
+    def _checked_id(self, given: Any) -> int:
+        if type(given) is int and 0 <= given < len(self._bytes):
+            return given
+        value = given.item() if hasattr(given, "item") and not isinstance(given, bool) else given
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise ValueError(f"id {value!r} is a {type(value).__name__}; ids are whole numbers")
+        n = operator.index(value)
+        if not 0 <= n < len(self._bytes):
+            raise ValueError(f"id {n} is not in the vocabulary; ids go from 0 to {len(self._bytes) - 1}")
+        return n
+
+
+class _Remembered(dict[str, Sequence[int]]):
+    """The ids of pieces of text, each computed once; emptied when full, and long pieces are not kept."""
+
+    def __init__(self, compute: Callable[[str], Sequence[int]]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, piece: str) -> Sequence[int]:
+        ids = self._compute(piece)
+        if len(piece) <= _CACHED_CHARACTERS:
+            if len(self) >= _CACHE_SIZE:
+                self.clear()
+            self[piece] = ids
+        return ids
+
+
+class StreamDecoder:
+    """Decodes ids one by one and holds back bytes until the character that they begin is complete."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, id: int) -> str:
+        """The text that is certain now; empty while a character is incomplete."""
+        return self._decoder.decode(self._tokenizer.token_bytes(id))
+
+    def flush(self) -> str:
+        """What was held back at the end (U+FFFD for an incomplete character); the decoder can be used again."""
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return rest
+
+
+def _checked(text: str) -> str:
+    """`text` ready to encode: a string, not too long, its lone surrogates replaced."""
+    if not isinstance(text, str):
+        raise ValueError(f"text to encode is a string, given a {type(text).__name__}")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise ValueError(
+            f"the text has {len(text):,} characters and at most {MAX_TEXT_CHARACTERS:,} are encoded at once; "
+            "encode it in parts, for example one document at a time"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        warnings.warn(
+            f"character {error.start} is half of a surrogate pair and no text; it was read as U+FFFD", stacklevel=3
+        )
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _in_hex(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"⟨{byte:02X}⟩" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("lmlab-hex", _in_hex)
