@@ -7,7 +7,7 @@ for a model of 50 billion parameters and get its size, not its memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 NORMS = ("rms", "layer")
@@ -126,9 +126,6 @@ class TransformerConfig:
         for name in ("norm_eps", "rope_theta"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
-
-
-CONFIG_FIELDS = tuple(field.name for field in fields(TransformerConfig))
 
 
 def _divisors(number: int) -> list[int]:
