@@ -1,0 +1,75 @@
+"""Would the labs notice if the shipped models knew nothing? `python -m tools.mutate [00 02 …]`
+
+Each lab is run against a copy of the package whose shipped weights are random ones of the same shape, mean and
+spread. What its cells print must then differ from what is stored: an output that stays was not computed by the
+model, or says nothing about it. A lab that passes all the same fails here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.test_notebooks import ROOT, choose, committed_labs, run_nbval
+
+RANDOMIZE = """
+import sys
+from pathlib import Path
+import torch, lmlab
+from lmlab.assets import assets_folder
+assert assets_folder().is_relative_to(sys.argv[1]), assets_folder()
+generator = torch.Generator().manual_seed(0)
+for folder in sorted(path.parent for path in assets_folder().glob("models/**/model.safetensors")):
+    model = lmlab.load_model(folder)
+    with torch.no_grad():
+        for weights in model.parameters():
+            spread, mean = weights.float().std(unbiased=False), weights.float().mean()
+            weights.copy_(torch.randn(weights.shape, generator=generator) * spread + mean)
+    tokenizer = (folder / "tokenizer.json").read_bytes()
+    lmlab.save_model(model, folder)
+    (folder / "tokenizer.json").write_bytes(tokenizer)
+    print(f"{folder.name}: random weights")
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = list(sys.argv[1:] if arguments is None else arguments)
+    with tempfile.TemporaryDirectory(prefix="lmlab-mutant-") as folder:
+        mutant = Path(folder) / "mutant"
+        labs = Path(folder) / "labs"
+        committed_labs(labs)
+        notebooks = choose(labs, chosen)
+        if not notebooks:
+            print(f"no notebook to test for {' '.join(chosen) or 'all'}", file=sys.stderr)
+            return 1
+        make_mutant(mutant)
+        environment = {"PYTHONPATH": os.pathsep.join([str(mutant), os.environ.get("PYTHONPATH", "")])}
+        survivors = [
+            notebook.stem
+            for notebook in notebooks
+            if run_nbval([notebook], home=Path(folder) / "home", environment=environment) == 0
+        ]
+    if survivors:
+        print(f"random weights, and nobody noticed: {', '.join(survivors)}", file=sys.stderr)
+        return 1
+    print(f"{len(notebooks)} labs noticed the random weights, as they should", flush=True)
+    return 0
+
+
+def make_mutant(folder: Path) -> None:
+    """A copy of the package and its assets in `folder`, with random weights in the models."""
+    ignore = shutil.ignore_patterns("__pycache__", "gallery")
+    for name in ("lmlab", "assets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-c", RANDOMIZE, str(folder)], cwd=folder, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
