@@ -16,7 +16,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,8 +58,10 @@ class Control:
     options: tuple[tuple[str, str], ...] = ()  # (value, shown) pairs
     main: bool = False  # drawn as the widget's one main button
     wide: bool = False  # takes what room is left in its row
+    secondary: bool = False  # left out on a projector
     suffix: str = ""
     placeholder: str = ""
+    live: bool = True  # answer while typing or dragging; else on Enter or release
 
 
 def to_state(value: Any) -> Any:
@@ -115,8 +117,11 @@ class LabWidget(anywidget.AnyWidget):
             cls._css = (_JS / "look.css").read_text(encoding="utf-8")
         super().__init_subclass__(**kwargs)
 
-    def __init__(self, *, options: Mapping[str, Any] | None = None, **traits: Any) -> None:
-        """``options`` replaces fields of a control for this instance: ``{"layer": {"max": 3}}``."""
+    def __init__(
+        self, *, options: Mapping[str, Any] | None = None, hidden: Collection[str] = (), **traits: Any
+    ) -> None:
+        """``options`` replaces fields of a control for this instance: ``{"layer": {"max": 3}}``; ``hidden``
+        names the controls that this instance does not need."""
         self._lock = threading.RLock()  # one computation at a time
         self._gate = threading.Lock()  # guards the two fields below, never held while computing
         self._wanted = 0
@@ -125,7 +130,9 @@ class LabWidget(anywidget.AnyWidget):
         self._ready = False
         self.shown: View | None = None
         super().__init__(_name=type(self).__name__, **traits)
-        self._controls = [self._control(name, (options or {}).get(name, {})) for name in self.controls]
+        shown = [name for name in self.controls if name not in hidden]
+        self._controls = [self._control(name, (options or {}).get(name, {})) for name in shown]
+        self._initial = {name: getattr(self, name) for name in self.controls}
         self.observe(self._on_change, names=[*self.controls, *self.inputs])
         self.on_msg(self._on_message)
         self._answer(self._wanted)
@@ -137,6 +144,12 @@ class LabWidget(anywidget.AnyWidget):
 
     def clicked(self, name: str) -> None:
         """A button of this widget was pressed."""
+
+    def reset(self) -> None:
+        """Back to the state that the cell made: the ``r`` key, between two demonstrations."""
+        with self.hold_trait_notifications():
+            for name, value in self._initial.items():
+                setattr(self, name, value)
 
     def wait(self, timeout: float = 30.0) -> LabWidget:
         """Return when the picture is that of the present state. Raises TimeoutError after ``timeout`` seconds."""
@@ -171,11 +184,13 @@ class LabWidget(anywidget.AnyWidget):
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
         name = content.get("click") if isinstance(content, dict) else None
-        if isinstance(name, str) and name in self.controls:
-            try:
+        try:
+            if name == "reset":
+                self.reset()
+            elif isinstance(name, str) and name in self.controls:
                 self.clicked(name)
-            except Exception as error:
-                self._fail(error)
+        except Exception as error:
+            self._fail(error)
 
     def _work(self) -> None:
         wanted = -1

@@ -64,6 +64,7 @@ const CONTROLS = {
       if (box.value.length > LIMIT) ctx.error(`This text has ${box.value.length.toLocaleString("en-US")} characters; at most ${LIMIT.toLocaleString("en-US")} are read here. Shorten it.`);
       else ctx.set(spec.name, box.value); };
     box.addEventListener("input", () => { clearTimeout(timer);
+      if (!spec.live) return;
       if (ctx.model.get("_live") && box.value.length < 5000) timer = setTimeout(commit, 120); else ctx.stale(box.value !== ctx.get(spec.name)); });
     box.addEventListener("keydown", e => {
       if (e.isComposing) return;
@@ -76,7 +77,7 @@ const CONTROLS = {
     const out = h("output", {}), show = v => { bar.value = v; bar.style.setProperty("--fill", 100 * (v - spec.min) / (spec.max - spec.min || 1) + "%");
       out.textContent = (ctx.labels[spec.name + ":value"] || num(+v, spec.step < 1 ? 2 : 0) + (spec.suffix || "")); };
     const bar = h("input", {type: "range", min: spec.min, max: spec.max, step: spec.step, "aria-label": spec.label, ...KEYS,
-      oninput: () => { show(+bar.value); if (ctx.model.get("_live")) ctx.set(spec.name, +bar.value); },
+      oninput: () => { show(+bar.value); if (spec.live && ctx.model.get("_live")) ctx.set(spec.name, +bar.value); },
       onchange: () => ctx.set(spec.name, +bar.value)});
     return {el: h("div", {class: "lm-slide"}, bar, out), show, focus: bar};
   },
@@ -101,9 +102,9 @@ const CONTROLS = {
 function mount(model, el, kind) {
   const off = [], q = h("span"), about = h("small"), bar = h("i"), error = h("div", {class: "lm-error", role: "alert", hidden: true});
   const controls = h("div", {class: "lm-controls"}), place = h("div", {class: "lm-picture"}), foot = h("div", {class: "lm-foot"});
-  const read = h("div", {class: "lm-read", role: "status", "aria-live": "polite"}), help = h("div", {class: "lm-keys", hidden: true});
+  const read = h("div", {class: "lm-read", role: "status", "aria-live": "polite"}), help = h("div", {class: "lm-keys", hidden: true}), after = h("div", {class: "lm-after"});
   const root = h("div", {class: "lm", "data-lmlab": model.get("_name")},
-    h("div", {class: "lm-q"}, q, about), h("div", {class: "lm-busy"}, bar), controls, error, place, read, foot, help);
+    h("div", {class: "lm-q"}, q, about), h("div", {class: "lm-busy"}, bar), controls, error, place, read, after, foot, help);
   const inputs = {}, redraws = [];
   let asked = 0, ticker = 0, quiet = 0;
 
@@ -115,7 +116,7 @@ function mount(model, el, kind) {
     read.textContent = t < 15 ? `Computing… ${t.toFixed(1)} s` : "Not connected: no answer from the kernel. Run this cell again.";
   };
   const ctx = {
-    model, root, labels: {}, h, s,
+    model, root, after, labels: {}, // on a narrow page what stands aside goes `after` the readout
     get: name => model.get(name),
     view: () => model.get("view"),
     // set a trait and ask the kernel; `quietly` sets it without waiting for an answer
@@ -138,18 +139,19 @@ function mount(model, el, kind) {
   };
   for (const spec of model.get("_controls")) {
     const c = CONTROLS[spec.kind](spec, ctx), cap = h("span", {class: "cap", "aria-hidden": "true"}, c.bare ? "\u00a0" : spec.label);
-    controls.append(h("div", {class: "lm-c" + (spec.wide ? " wide" : ""), "data-control": spec.name}, cap, c.el));
-    inputs[spec.name] = {...c, cap, label: spec.label};
+    controls.append(h("div", {class: "lm-c" + (spec.wide ? " wide" : "") + (spec.secondary ? " secondary" : ""), "data-control": spec.name}, cap, c.el));
+    inputs[spec.name] = {...c, cap, label: spec.label, box: controls.lastChild}; // a picture may move the box to a place of its own
     on("change:" + spec.name, () => c.show(model.get(spec.name)));
   }
   controls.hidden = !model.get("_controls").length;
   const picture = kind.picture(ctx);
   place.append(picture.el);
-  help.append(...[...(picture.keys || []), ["p", "projector size"], ["?", "these keys"]].flatMap(([k, what]) => [h("kbd", {}, k), ` ${what}   `]));
+  help.append(...[...(picture.keys || []), ["r", "reset"], ["p", "projector size"], ["?", "these keys"]].flatMap(([k, what]) => [h("kbd", {}, k), ` ${what}   `]));
   place.addEventListener("keydown", e => {
     if (e.ctrlKey || e.metaKey || e.altKey || /^(TEXTAREA|SELECT)$/.test(e.target.tagName) || (e.target.tagName === "INPUT" && e.target.type === "text")) return;
     if (e.key === "?") help.hidden = !help.hidden;
     else if (e.key === "p") { model.set("presenter", !model.get("presenter")); model.save_changes(); }
+    else if (e.key === "r") model.send({click: "reset"});
     else if (e.key === "Escape") e.target.blur();
     else if (!(picture.key && picture.key(e))) return;
     e.preventDefault(); e.stopPropagation();

@@ -1,0 +1,335 @@
+"""NextToken: the next word as several models see it, beside the truth where it is known.
+
+A bar is a string, never an id: the candidates of all models and of the truth are pooled, each completed
+to a whole word, and every model is asked for the probability of that word after the prompt, whatever its
+tokenizer. What the student types as a continuation is one more string.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+import traitlets
+
+from lmlab.text_model import TextModel
+from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, visible
+
+MODELS = 4  # the slots that color, shape and order can tell apart
+TRIES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One word with its probability under each column: the truth first where there is one, then the models."""
+
+    word: str
+    probabilities: tuple[float, ...]
+    shown: tuple[str, ...]
+    raw: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Try:
+    """A continuation of the student's own, its probabilities, and what the grammar says about it."""
+
+    text: str
+    shown: tuple[str, ...]
+    verdict: Spans
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NextTokenView(View):
+    """``columns`` are the names of truth and models; ``rows`` the likeliest words; ``others`` what is left."""
+
+    columns: tuple[str, ...]
+    has_truth: bool
+    rows: tuple[Row, ...]
+    others: Row
+    tries: tuple[Try, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A model at a prompt: its next-token log-probabilities (V,), None where the prompt is impossible for it."""
+
+    model: TextModel
+    log_probs: torch.Tensor | None
+
+    def log_prob(self, prompt: str, continuation: str) -> float:
+        """log p(the text goes on with ``continuation``), in nats; one token is looked up, more are summed."""
+        if self.log_probs is None:
+            return -math.inf
+        ids = self.model.tokenizer.encode(continuation)
+        if len(ids) == 1:
+            return float(self.log_probs[ids[0]])
+        return self.model.log_prob(continuation, given=prompt)
+
+
+def column(model: TextModel, prompt: str) -> Column:
+    """Ask one model about one prompt. A truth that cannot say the prompt has no distribution."""
+    log_probs = model.next_log_probs(prompt)
+    return Column(model, log_probs if bool(torch.isfinite(log_probs).any()) else None)
+
+
+def candidates(columns: Sequence[Column], prompt: str, k: int) -> list[str]:
+    """The union of every column's ``k`` likeliest tokens, completed to whole words, none inside another."""
+    words: dict[str, None] = {}
+    for col in columns:
+        if col.log_probs is None:
+            continue
+        for candidate in col.model.next(prompt, k=k):
+            if candidate.log_prob > -math.inf:
+                words.setdefault(col.model.whole_word(prompt, candidate))
+    kept: list[str] = []
+    for word in words:  # "in" and "investors" overlap as events only if one token path continues the other
+        paths = [(c.model.tokenizer.encode(word), c.model.tokenizer.encode(other)) for c in columns[:1] for other in kept]
+        if not any(mine[: len(theirs)] == theirs for mine, theirs in paths):
+            kept.append(word)
+    return kept
+
+
+def divergence(truth: Column, model: Column, words: Sequence[str], prompt: str) -> float | None:
+    """KL(truth ‖ model) of the next token in nats; over whole words where the vocabularies differ."""
+    if truth.log_probs is None or model.log_probs is None:
+        return None
+    if truth.model.tokenizer is model.model.tokenizer or len(truth.log_probs) == len(model.log_probs):
+        p, q = truth.log_probs.double(), model.log_probs.double()
+    else:
+        p, q = (torch.tensor([c.log_prob(prompt, w) for w in words], dtype=torch.float64) for c in (truth, model))
+    there = torch.isfinite(p)
+    return max(0.0, float((p[there].exp() * (p[there] - q[there])).sum()))
+
+
+def next_token_view(
+    models: Sequence[TextModel], truth: TextModel | None, prompt: str, *, k: int, sort: str, tries: Iterable[str]
+) -> NextTokenView:
+    """What NextToken shows for a prompt: pure, the same for the same models and text."""
+    given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
+    columns = [column(model, given) for model in ([truth] if truth else []) + list(models)]
+    words = candidates(columns, given, k)
+    table = {word: tuple(math.exp(c.log_prob(given, word)) for c in columns) for word in words}
+    by = _sort_column(columns, truth, sort)
+    ordered = sorted(table, key=lambda word: (-table[word][by], -max(table[word]), word))[:k]
+    rows = tuple(Row(visible(word), table[word], _shown(columns, table[word]), word) for word in ordered)
+    left = tuple(
+        0.0 if col.log_probs is None else max(0.0, 1 - sum(row.probabilities[i] for row in rows))
+        for i, col in enumerate(columns)
+    )
+    left = tuple(0.0 if value < 2e-6 else value for value in left)  # float32 rounding of a sum that is one
+    size = max(model.tokenizer.vocab_size for model in models)
+    return NextTokenView(
+        question="Which word comes next, and who knows it best?" if len(columns) > 1 else "Which word comes next?",
+        about=f"NextToken · {count(len(models), 'model')} · cpu",
+        readout=_readout(columns, bool(truth), given, words, table, spaced=given != prompt),
+        foot=_foot(columns[-1], size, bool(truth)),
+        labels={"prompt": _prompt_label(models[0], given)},
+        table=[["next word", *(c.model.name for c in columns)], *([row.word, *row.shown] for row in rows)],
+        columns=tuple(col.model.name for col in columns),
+        has_truth=truth is not None,
+        rows=rows,
+        others=Row(f"{size - len(rows):,} other tokens", left, _shown(columns, left)),
+        tries=tuple(_try(columns, bool(truth), given, text) for text in tries),
+    )
+
+
+def _sort_column(columns: Sequence[Column], truth: TextModel | None, sort: str) -> int:
+    names = ["truth" if truth and i == 0 else col.model.name for i, col in enumerate(columns)]
+    by = names.index(sort) if sort in names else 0
+    return by if columns[by].log_probs is not None else len(columns) - 1
+
+
+def _shown(columns: Sequence[Column], values: Sequence[float]) -> tuple[str, ...]:
+    return tuple("–" if col.log_probs is None else percent(p) for col, p in zip(columns, values, strict=True))
+
+
+def _prompt_label(model: TextModel, prompt: str) -> str:
+    n, cropped = len(model.tokenizer.encode(prompt)), model.n_cropped(prompt)
+    if cropped:
+        return f"Prompt ({count(n, 'token')}; {model.name} reads the last {n - cropped:,}, {cropped:,} cropped)"
+    return f"Prompt ({count(n, 'token')})" if n else "Prompt (empty: the start of a document)"
+
+
+def _foot(col: Column, size: int, has_truth: bool) -> Spans:
+    total = f"{float(col.log_probs.double().exp().sum()):.3f}" if col.log_probs is not None else "0"
+    source = " · outline = exact probability from the town’s grammar" if has_truth else ""
+    return spans(mono(f"logits (V,) → softmax → sum {total}"), f" · V = {size:,}{source} · temperature 1")
+
+
+def _best(columns: Sequence[Column], table: Mapping[str, tuple[float, ...]], i: int) -> str:
+    return max(table, key=lambda word: table[word][i])
+
+
+def _readout(
+    columns: Sequence[Column], has_truth: bool, prompt: str, words: Sequence[str], table: Mapping[str, Any], spaced: bool
+) -> Spans:
+    """Who puts what first, and how far from the truth; the last model speaks first, as the best known."""
+    said: list[str | Span] = []
+    start = 1 if has_truth else 0
+    knows = has_truth and columns[0].log_probs is not None
+    if not any(c.log_probs is not None for c in columns) or not table:
+        return spans("No model has anything to say about this prompt.")
+    for i in reversed(range(start, len(columns))):
+        col, name = columns[i], model_name(i - start, columns[i].model.name)
+        if col.log_probs is None:
+            said += [name, " has never seen this beginning and says nothing. "]
+            continue
+        word = _best(columns, table, i)
+        window = getattr(col.model.model, "n", None)
+        if window and i < len(columns) - 1:
+            said += [name, " sees only ", mono(_window(col.model, prompt, window)), " and puts "]
+        else:
+            said += [name, " puts "]
+        said += [mono(visible(word)), " first with ", bold(percent(table[word][i]))]
+        if i == len(columns) - 1 and knows:
+            said += ["; the truth is ", bold(percent(table[word][0]))]
+        said += [". "]
+    if has_truth and not knows:
+        said += ["The town never says this, so there is no truth to compare with. "]
+    elif knows:
+        said += _distances(columns, words, prompt)
+    if spaced:
+        said += ["The space at the end was read as the beginning of the next word."]
+    return spans(*said)
+
+
+def _window(model: TextModel, prompt: str, n: int) -> str:
+    ids = model.ids(prompt).tolist()[-(n - 1) :] if n > 1 else []
+    text = "".join(model.tokenizer.token_text(i) for i in ids if i != model.tokenizer.bos_id).strip()
+    return f"“{visible(text).replace('·', ' ')}”" if text else "the start"
+
+
+def _distances(columns: Sequence[Column], words: Sequence[str], prompt: str) -> list[str | Span]:
+    parts: list[str | Span] = ["Distance from the truth: "]
+    for i in reversed(range(1, len(columns))):
+        value = divergence(columns[0], columns[i], words, prompt)
+        if value is None:
+            continue
+        shown = "infinite (it rules out what happens)" if math.isinf(value) else f"{number(value, 3)} nats"
+        parts += [", " if len(parts) > 1 else "", f"{columns[i].model.name} ", bold(shown)]
+    return [*parts, ". "] if len(parts) > 1 else []
+
+
+def _reading(columns: Sequence[Column], prompt: str, text: str) -> str:
+    """Whether a continuation begins a new word or goes on with an unfinished one: the likelier reading."""
+    if not text or not (text[0].isalnum()) or not prompt or prompt[-1] in "\n\t ":
+        return text
+    alive = [col for col in columns if col.log_probs is not None]
+    readings = (" " + text, text)
+    return max(readings, key=lambda r: max((col.log_prob(prompt, r) for col in alive), default=0.0))
+
+
+def _try(columns: Sequence[Column], has_truth: bool, prompt: str, text: str) -> Try:
+    read = _reading(columns, prompt, text)
+    logs = [col.log_prob(prompt, read) for col in columns]
+    shown = _shown(columns, [math.exp(value) for value in logs])
+    town = getattr(columns[0].model.model, "town", None) if has_truth else None
+    if town is not None and columns[0].log_probs is not None:
+        return Try(text, shown, _verdict(town.judge(prompt, read)))
+    bits = " · ".join(f"{c.model.name} {number(-v / math.log(2))} bits" for c, v in zip(columns, logs, strict=True))
+    return Try(text, shown, spans(f"surprise: {bits}"))
+
+
+def _verdict(judged: Any) -> Spans:
+    """The lecture's three ways to be wrong: vocabulary, grammar, plausibility; the first that fails stops it."""
+    if not judged.vocabulary:
+        return spans(("b", "vocabulary ✕"), "  no such word in the town")
+    if not judged.grammar:
+        hint = f"  {judged.expected} fits here" if judged.expected else ""
+        return spans("vocabulary ✓  ", ("b", "grammar ✕"), hint)
+    odds = 1 / judged.probability if judged.probability > 0 else math.inf
+    if odds < 1.5:
+        return spans("vocabulary ✓  grammar ✓  what almost always follows")
+    return spans(f"vocabulary ✓  grammar ✓  plausible: 1 in {odds:,.0f}")
+
+
+def town_truth(model: TextModel) -> TextModel:
+    """The town's exact distribution over this model's own tokens."""
+    from lmlab.data.town import TownTruth
+
+    return TextModel(TownTruth(model.tokenizer), model.tokenizer, name="truth")
+
+
+class NextToken(LabWidget):
+    """Bars of the next word for one to four models, beside the truth.
+
+    ``truth="town"`` compares with the town's exact distribution, ``None`` with nothing; any ``TextModel`` is
+    a truth too. ``variants`` maps a name to models (and, as the last one, ``truths`` to a truth) that a switch
+    exchanges, for models trained on different texts. ``continuations`` are scored from the start; whatever is
+    typed joins them.
+    """
+
+    kind = "next_token"
+    controls = ("prompt", "variant", "k", "sort", "continuation")
+
+    prompt = traitlets.Unicode("the stock market crashed and investors").tag(
+        sync=True, control=Control("text", "Prompt", wide=True)
+    )
+    variant = traitlets.Unicode().tag(sync=True, control=Control("segments", "Trained on"))
+    k = traitlets.Int(7, min=1, max=15).tag(sync=True, control=Control("slider", "Words shown", min=1, max=15, secondary=True))
+    sort = traitlets.Unicode("truth").tag(sync=True, control=Control("segments", "Sorted by", secondary=True))
+    continuation = traitlets.Unicode().tag(
+        sync=True, control=Control("text", "Now you: write a continuation", live=False, placeholder="then press Enter")
+    )
+
+    def __init__(
+        self,
+        *models: TextModel,
+        truth: str | TextModel | None = "town",
+        variants: Mapping[str, Sequence[TextModel]] | None = None,
+        truths: Mapping[str, TextModel] | None = None,
+        variant_label: str = "Trained on",
+        continuations: Sequence[str] = (),
+        **traits: Any,
+    ) -> None:
+        self._variants = {name: tuple(group) for name, group in (variants or {"": models}).items()}
+        for group in self._variants.values():
+            if not 1 <= len(group) <= MODELS or not all(hasattr(m, "next_log_probs") for m in group):
+                raise ValueError(
+                    f"NextToken compares 1 to {MODELS} text models and got {len(group)}. "
+                    'Try NextToken(lab.load("town")).'
+                )
+        self._truths = {name: self._truth(group, truth, (truths or {}).get(name)) for name, group in self._variants.items()}
+        first = next(iter(self._variants))
+        names = [m.name for m in self._variants[first]]
+        sorts = (["truth"] if self._truths[first] else []) + list(dict.fromkeys(names))
+        self._first_tries = self._tries = list(continuations)[-TRIES:]
+        if traits.get("sort", "truth") not in sorts:
+            traits["sort"] = sorts[0]
+        options = {
+            "variant": {"label": variant_label, "options": tuple((v, v) for v in self._variants)},
+            "sort": {"options": tuple((s, s) for s in sorts), "kind": "segments" if len(sorts) <= MODELS else "select"},
+        }
+        hidden = {"variant"} if len(self._variants) == 1 else set()
+        hidden |= {"sort"} if len(sorts) == 1 else set()
+        super().__init__(options=options, hidden=hidden, **{"variant": first, **traits})
+
+    @staticmethod
+    def _truth(models: Sequence[TextModel], truth: str | TextModel | None, own: TextModel | None) -> TextModel | None:
+        if own is not None or truth is None or isinstance(truth, TextModel):
+            return own or truth  # type: ignore[return-value]
+        if truth != "town":
+            raise ValueError(f'truth={truth!r} is not known: use "town", a TextModel, or None for no truth.')
+        return town_truth(models[0])
+
+    def reset(self) -> None:
+        self._tries = self._first_tries
+        super().reset()
+        self.refresh()
+
+    def compute(self) -> NextTokenView:
+        typed = self.continuation
+        if typed and typed not in self._tries:
+            self._tries = [*self._tries, typed][-TRIES:]
+        return next_token_view(
+            self._variants[self.variant],
+            self._truths[self.variant],
+            self.prompt,
+            k=self.k,
+            sort=self.sort,
+            tries=reversed(self._tries),
+        )
