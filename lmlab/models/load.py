@@ -13,7 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmlab.formats.hf_folder import WEIGHTS, Writer, check_manifest, heal, read_json, read_weights, write_folder, write_json
+from lmlab.formats.hf_folder import (
+    WEIGHTS,
+    Writer,
+    check_manifest,
+    heal,
+    read_json,
+    read_weights,
+    write_folder,
+    write_json,
+)
 from lmlab.formats.safetensors_file import write_tensors
 from lmlab.models.families import family_for, family_of
 from lmlab.models.family import Family
@@ -93,7 +102,7 @@ def check_is_folder(folder: Path) -> None:
 
 def _own_weights(model: Transformer) -> dict[str, Tensor]:
     """A model's weights by our names, a tied matrix once; refuses a model whose parts were exchanged."""
-    weights = dict(model.named_parameters())
+    weights: dict[str, Tensor] = dict(model.named_parameters())
     expected = [name for row in family_for(model.config).rows(model.config) for name in row.ours]
     changed = sorted(weights.keys() ^ set(expected))
     if changed:

@@ -54,7 +54,7 @@ class Transformer(nn.Module):
         super().__init__()
         check_fits_in_memory(config)
         self.config = config
-        self.vocab_size = config.vocab_size
+        self.vocab_size, self.max_seq_len = config.vocab_size, config.max_seq_len
         self.embedding = Embedding(config.vocab_size, config.d_model)
         self.position = make_position(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
@@ -70,10 +70,10 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """The residual stream after the last layer and norm, from which logits are read: (B, T) to (B, T, D)."""
         start, T = (cache.length if cache is not None else 0), ids.shape[1]
-        if start + T > self.config.max_seq_len:
+        if start + T > self.max_seq_len:
             raise ValueError(
-                f"{start + T} tokens are longer than the model's context of {self.config.max_seq_len}: "
-                f"keep the last {self.config.max_seq_len}."
+                f"{start + T} tokens are longer than the model's context of {self.max_seq_len}: "
+                f"keep the last {self.max_seq_len}."
             )
         x, turn = self.position(self.embedding(ids), torch.arange(start, start + T, device=ids.device))
         for layer, block in enumerate(self.blocks):
@@ -97,7 +97,7 @@ class Transformer(nn.Module):
     @torch.no_grad()
     def log_probs(self, ids: Tensor) -> Tensor:
         """Log-probability of every next token at every position: (B, T) to (B, T, V), float32 on the CPU."""
-        ids = check_ids(ids, self.vocab_size, max_seq_len=self.config.max_seq_len)
+        ids = check_ids(ids, self.vocab_size, max_seq_len=self.max_seq_len)
         return self(ids.to(self.device)).float().log_softmax(-1).cpu()
 
     @torch.no_grad()
