@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,8 +68,14 @@ def choose(labs: Path, names: Sequence[str]) -> list[Path]:
     return [path for path in notebooks if any(path.stem.startswith(stem) for stem in stems)]
 
 
-def run_nbval(notebooks: Sequence[Path], *, home: Path, environment: Mapping[str, str] | None = None) -> int:
-    """pytest's exit code for these notebooks, in an empty LMLAB_HOME, on the CPU, with one thread."""
+def run_nbval(notebooks: Sequence[Path], *, home: Path) -> int:
+    """pytest's exit code for these notebooks."""
+    command, environment = nbval(notebooks, home=home)
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def nbval(notebooks: Sequence[Path], *, home: Path, package: Path = ROOT) -> tuple[list[str], dict[str, str]]:
+    """The command and its environment: an empty LMLAB_HOME, the CPU, one thread, lmlab from `package`."""
     home.mkdir(parents=True, exist_ok=True)
     ours = {
         "LMLAB_HOME": str(home),
@@ -77,7 +83,7 @@ def run_nbval(notebooks: Sequence[Path], *, home: Path, environment: Mapping[str
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "JUPYTER_PREFER_ENV_PATH": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")])),
     }
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider"]
     command += [f"--nbval-cell-timeout={CELL_SECONDS}", "--rootdir", str(notebooks[0].parent)]
@@ -85,7 +91,7 @@ def run_nbval(notebooks: Sequence[Path], *, home: Path, environment: Mapping[str
     if SANITIZE.is_file():
         command.append(f"--nbval-sanitize-with={SANITIZE}")
     command += map(str, notebooks)
-    return subprocess.run(command, env={**os.environ, **ours, **(environment or {})}, check=False).returncode
+    return command, {**os.environ, **ours}
 
 
 def _git(*arguments: str) -> bytes | None:
