@@ -32,7 +32,7 @@ INDEX = "model.safetensors.index.json"
 MAX_JSON_BYTES = 50_000_000
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints"}  # what systems strew, not people
 
-Writer = Callable[[Path], None]
+Writer = Callable[[Path], object]
 
 
 def write_folder(folder: Path, writers: Mapping[str, Writer]) -> Path:
@@ -91,7 +91,9 @@ def check_manifest(folder: Path) -> None:
         if size != listed.get("bytes"):
             raise ValueError(f"{path} has {size:,} bytes, its manifest says {listed.get('bytes'):,}: it is damaged.")
         if sha256(path) != listed.get("sha256"):
-            raise ValueError(f"{path} is not the file that was saved (its sha256 differs): it is damaged or was edited.")
+            raise ValueError(
+                f"{path} is not the file that was saved (its sha256 differs): it is damaged or was edited."
+            )
         if "tensors" in listed and _tensor_list(path) != listed["tensors"]:
             raise ValueError(f"{path} holds other tensors than its manifest lists: save the model again.")
 

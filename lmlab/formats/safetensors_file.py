@@ -122,7 +122,9 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if tensor.is_floating_point() and not math.isfinite(float(tensor.sum(dtype=torch.float32))):
             bad = int((~torch.isfinite(tensor)).sum())
             if bad:
-                raise ValueError(f"{path}: {name} holds {bad} numbers that are NaN or infinite; it is not a usable model.")
+                raise ValueError(
+                    f"{path}: {name} holds {bad} numbers that are NaN or infinite; it is not a usable model."
+                )
 
 
 def refuse_pickle(path: Path, start: bytes) -> None:
@@ -152,7 +154,9 @@ def parse_json(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} does not hold readable JSON ({_first_line(error)}): copy or fetch it again.") from None
+        raise ValueError(
+            f"{path} does not hold readable JSON ({_first_line(error)}): copy or fetch it again."
+        ) from None
     if not isinstance(entries, dict):
         raise ValueError(f"{path} must hold a JSON object, not a {type(entries).__name__}.")
     return entries
