@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmlab.quantization import Quantized, quantize
-from lmlab.quantization.bins import GroupSize
+from lmlab.quantization.groups import GroupSize
 
 _BLOCK = 1 << 18  # weights that are numbers at any one time
 Model = TypeVar("Model", bound=nn.Module)
