@@ -11,9 +11,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-ENABLE = "--ServerApp.jpserver_extensions={'lmlab.server': True}"
-"""The argument that switches this extension on for one run of ``jupyter lab``; no file is installed."""
-
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "lmlab.server"}]

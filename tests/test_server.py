@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from lmlab import server
+from lmlab.commands.jupyter import Session
 
 pytest.importorskip("jupyter_server")
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
@@ -124,12 +125,13 @@ def test_other_internals_are_a_warning_never_an_error(monkeypatch):
 
 
 def test_jupyter_server_loads_it_without_torch_or_widgets(tmp_path):
-    """In a process of its own, as ``lmlab lab`` starts it."""
+    """In a process of its own, switched on as ``lmlab lab`` does."""
+    (switch,) = [a for a in Session(tmp_path, None).arguments() if "jpserver_extensions" in a]
     script = f"""
 import sys
 from jupyter_server.serverapp import ServerApp
 app = ServerApp()
-app.initialize([{server.ENABLE!r}, "--no-browser", "--port=0", "--allow-root"], new_httpserver=False)
+app.initialize([{switch!r}, "--no-browser", "--port=0", "--allow-root"], new_httpserver=False)
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 print("enabled", app.extension_manager.extensions["lmlab.server"].enabled)
 print("wrapped", KernelWebsocketHandler.open.sends_at_once)
