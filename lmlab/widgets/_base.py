@@ -61,6 +61,7 @@ class Control:
     secondary: bool = False  # left out on a projector
     suffix: str = ""
     placeholder: str = ""
+    local: bool = False  # changes the drawing alone: the page redraws, the kernel is not asked
     live: bool = True  # answer while typing or dragging; else on Enter or release
 
 
@@ -133,7 +134,8 @@ class LabWidget(anywidget.AnyWidget):
         shown = [name for name in self.controls if name not in hidden]
         self._controls = [self._control(name, (options or {}).get(name, {})) for name in shown]
         self._initial = {name: getattr(self, name) for name in self.controls}
-        self.observe(self._on_change, names=[*self.controls, *self.inputs])
+        asks = [name for name in self.controls if not self.traits()[name].metadata["control"].local]
+        self.observe(self._on_change, names=[*asks, *self.inputs])
         self.on_msg(self._on_message)
         self._answer(self._wanted)
         self._ready = True
@@ -141,6 +143,10 @@ class LabWidget(anywidget.AnyWidget):
     def compute(self) -> View:
         """The view of the present state; called with the widget's lock held."""
         raise TypeError(f"{type(self).__name__} has no compute method.")
+
+    def publish(self, view: View) -> None:
+        """Hand a view to the page. A widget whose arrays outlive a view puts them into traits of their own here."""
+        self.view = to_state(view)
 
     def clicked(self, name: str) -> None:
         """A button of this widget was pressed."""
@@ -222,7 +228,7 @@ class LabWidget(anywidget.AnyWidget):
                 with self.hold_sync():
                     self._live = spent < (0.25 if self._live else 0.12)
                     self._error = ""
-                    self.view = to_state(view)
+                    self.publish(view)
                     self._done += 1
 
     def _fail(self, error: Exception) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 Span = tuple[str, str]
 Spans = tuple[Span, ...]
@@ -140,6 +140,13 @@ def visible(text: str) -> str:
     if unicodedata.combining(text[0]):
         shown.insert(0, "◌")
     return "".join(shown)
+
+
+def token_name(text: str, specials: Container[str] = ()) -> str:
+    """A token as a label: ``visible`` text, or ``⟨end⟩``, ``⟨user⟩`` for a special token."""
+    if text in specials:
+        return "⟨end⟩" if text == "<|endoftext|>" else "⟨" + text.strip("<|>") + "⟩"
+    return visible(text)
 
 
 def ordinal(n: int) -> str:

@@ -17,7 +17,7 @@ import traitlets
 
 from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control, LabWidget, View
-from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, visible
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name, visible
 
 MODELS = 4  # the slots that color, shape and order can tell apart
 TRIES = 3
@@ -60,14 +60,17 @@ class Column:
     model: TextModel
     log_probs: torch.Tensor | None
 
-    def log_prob(self, prompt: str, continuation: str) -> float:
-        """log p(the text goes on with ``continuation``), in nats; one token is looked up, more are summed."""
+    def log_prob(self, prompt: str, word: str, *, special: bool = False) -> float:
+        """log p(the text goes on with ``word``), in nats; one token is looked up, more are summed.
+
+        ``special`` lets the name of a special token stand for it: a candidate may be one, typed text never is.
+        """
         if self.log_probs is None:
             return -math.inf
-        ids = self.model.tokenizer.encode(continuation)
+        ids = self.model.tokenizer.encode(word, allow_special=special)
         if len(ids) == 1:
             return float(self.log_probs[ids[0]])
-        return self.model.log_prob(continuation, given=prompt)
+        return self.model.log_prob(word, given=prompt, allow_special=special)
 
 
 def column(model: TextModel, prompt: str) -> Column:
@@ -84,13 +87,13 @@ def candidates(columns: Sequence[Column], prompt: str, k: int) -> list[str]:
             continue
         for candidate in col.model.next(prompt, k=k):
             if candidate.log_prob > -math.inf:
-                words.setdefault(col.model.whole_word(prompt, candidate))
-    kept: list[str] = []
+                words.setdefault(col.model.whole_word(prompt, candidate.id))
+    kept: dict[str, list[int]] = {}
     for word in words:  # "in" and "investors" overlap as events only if one token path continues the other
-        paths = [(c.model.tokenizer.encode(word), c.model.tokenizer.encode(other)) for c in columns[:1] for other in kept]
-        if not any(mine[: len(theirs)] == theirs for mine, theirs in paths):
-            kept.append(word)
-    return kept
+        path = columns[0].model.tokenizer.encode(word, allow_special=True)
+        if not any(path[: len(other)] == other for other in kept.values()):
+            kept[word] = path
+    return list(kept)
 
 
 def divergence(truth: Column, model: Column, words: Sequence[str], prompt: str) -> float | None:
@@ -100,7 +103,7 @@ def divergence(truth: Column, model: Column, words: Sequence[str], prompt: str) 
     if truth.model.tokenizer is model.model.tokenizer or len(truth.log_probs) == len(model.log_probs):
         p, q = truth.log_probs.double(), model.log_probs.double()
     else:
-        p, q = (torch.tensor([c.log_prob(prompt, w) for w in words], dtype=torch.float64) for c in (truth, model))
+        p, q = (torch.tensor([c.log_prob(prompt, w, special=True) for w in words], dtype=torch.float64) for c in (truth, model))
     there = torch.isfinite(p)
     return max(0.0, float((p[there].exp() * (p[there] - q[there])).sum()))
 
@@ -112,10 +115,14 @@ def next_token_view(
     given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
     columns = [column(model, given) for model in ([truth] if truth else []) + list(models)]
     words = candidates(columns, given, k)
-    table = {word: tuple(math.exp(c.log_prob(given, word)) for c in columns) for word in words}
+    table = {word: tuple(math.exp(c.log_prob(given, word, special=True)) for c in columns) for word in words}
     by = _sort_column(columns, truth, sort)
     ordered = sorted(table, key=lambda word: (-table[word][by], -max(table[word]), word))[:k]
-    rows = tuple(Row(visible(word), table[word], _shown(columns, table[word]), word) for word in ordered)
+    specials = set(models[0].tokenizer.specials)
+    rows = tuple(
+        Row(token_name(word, specials), table[word], _shown(columns, table[word]), "" if word in specials else word)
+        for word in ordered
+    )
     left = tuple(
         0.0 if col.log_probs is None else max(0.0, 1 - sum(row.probabilities[i] for row in rows))
         for i, col in enumerate(columns)
@@ -184,7 +191,7 @@ def _readout(
             said += [name, " sees only ", mono(_window(col.model, prompt, window)), " and puts "]
         else:
             said += [name, " puts "]
-        said += [mono(visible(word)), " first with ", bold(percent(table[word][i]))]
+        said += [mono(token_name(word, col.model.tokenizer.specials)), " first with ", bold(percent(table[word][i]))]
         if i == len(columns) - 1 and knows:
             said += ["; the truth is ", bold(percent(table[word][0]))]
         said += [". "]

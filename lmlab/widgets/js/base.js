@@ -123,7 +123,7 @@ function mount(model, el, kind) {
     set(name, value, quietly) {
       if (model.get(name) === value) return;
       model.set(name, value); model.save_changes();
-      if (!quietly && !asked) { asked = performance.now(); clearInterval(ticker); ticker = setInterval(waiting, 100); }
+      if (!quietly && !asked && !(inputs[name] && inputs[name].local)) { asked = performance.now(); clearInterval(ticker); ticker = setInterval(waiting, 100); }
     },
     click(name) { if (picture.click && picture.click(name)) return; model.send({click: name}); },
     // the readout; while it changes many times a second a screen reader is told to wait for its rest
@@ -140,8 +140,8 @@ function mount(model, el, kind) {
   for (const spec of model.get("_controls")) {
     const c = CONTROLS[spec.kind](spec, ctx), cap = h("span", {class: "cap", "aria-hidden": "true"}, c.bare ? "\u00a0" : spec.label);
     controls.append(h("div", {class: "lm-c" + (spec.wide ? " wide" : "") + (spec.secondary ? " secondary" : ""), "data-control": spec.name}, cap, c.el));
-    inputs[spec.name] = {...c, cap, label: spec.label, box: controls.lastChild}; // a picture may move the box to a place of its own
-    on("change:" + spec.name, () => c.show(model.get(spec.name)));
+    inputs[spec.name] = {...c, cap, label: spec.label, local: spec.local, box: controls.lastChild}; // a picture may move the box to a place of its own
+    on("change:" + spec.name, () => { c.show(model.get(spec.name)); if (spec.local) draw(); });
   }
   controls.hidden = !model.get("_controls").length;
   const picture = kind.picture(ctx);

@@ -1,0 +1,123 @@
+// Attention: links over the tokens, all heads small, one head in full.
+const half = b => { const e = b >> 10 & 31, f = b & 1023, v = e === 0 ? f * 2 ** -24 : e === 31 ? Infinity : (1 + f / 1024) * 2 ** (e - 15); return b & 32768 ? -v : v; };
+const HATCH = "repeating-linear-gradient(45deg, var(--line) 0 1.5px, transparent 1.5px 6px)";
+
+function picture(ctx) {
+  const strip = h("div", {class: "att-strip", style: {position: "relative"}}), thumbs = h("div"), heat = h("div", {style: {"min-width": 0}});
+  const left = h("div", {style: {flex: "none"}}), cols = h("div", {class: "cols", style: {"flex-wrap": "wrap"}}, left, heat);
+  const h1 = h("h4"), h2 = h("h4", {}), h3 = h("h4"), bar = h("div", {style: {"margin-top": "10px"}});
+  left.append(h2, thumbs, bar);
+  const heatPlace = h("div"), el = h("div", {}, h1, strip, cols);
+  heat.append(h3, heatPlace);
+  let v = null, T = 0, tri = null, cell = [0, 0];
+  const at = (i, j) => tri[i * (i + 1) / 2 + j];
+  const shade = x => (x - v.low) / (v.high - v.low || 1);
+  const value = x => v.high === 1 && v.low === 0 ? pct(x) : num(x);
+  const key = i => v.tokens[i];
+
+  function links() {
+    const i = v.query, P = ctx.present(), S = P ? 2 : 1, above = ctx.get("threshold") / 100;
+    const weights = Array.from({length: i + 1}, (_, j) => at(i, j)), scores = !(v.low === 0 && v.high === 1);
+    const list = tokenStrip(v.tokens, {label: "tokens: choose the one that looks", selected: i, onselect: j => ctx.set("query", j)});
+    list.el.style.cssText = `display:flex;flex-wrap:wrap;row-gap:${38 * S}px;column-gap:${T > 40 ? 2 : 10}px;padding:${T > 1 ? 64 * S : 4}px 0 ${26 * S}px`;
+    const best = v.best;
+    list.items.forEach((item, j) => { if (!item) return;
+      item.style.cssText = `position:relative;margin:0;background:var(--t1);padding:0 ${(T > 40 ? 4 : 9) * S}px;min-height:${30 * S}px` + (j === best && j !== i ? ";box-shadow:0 0 0 2px var(--ink);font-weight:700" : "");
+      if (j <= i) { const shown = scores ? num(weights[j]) : weights[j] < .005 ? "<1" + NARROW + "%" : pct(weights[j]);
+        item.setAttribute("aria-label", `${key(j)} ${shown}`); item.dataset.p = weights[j];
+        if (T <= 120) item.append(h("small", {class: j === best ? "n1" : "s", style: {position: "absolute", top: "calc(100% + 4px)", left: "50%", transform: "translateX(-50%)", "font-size": "var(--note)", "font-family": "var(--jp-content-font-family, sans-serif)", "font-weight": j === best ? 700 : 400, color: j === best ? "var(--m1-text)" : "var(--ink-2)", "white-space": "nowrap"}}, shown)); }
+      else item.setAttribute("aria-label", `${key(j)}, masked`), item.style.opacity = .55; });
+    const held = strip.contains(document.activeElement);
+    strip.replaceChildren(list.el);
+    if (held) list.select(i, true);
+    if (scores) return; // links are attention: thickness is a share
+    const box = e => e && {x: e.offsetLeft + e.offsetWidth / 2, y: e.offsetTop, h: e.offsetHeight};
+    const from = box(list.items[i]), paths = [];
+    if (from) weights.forEach((p, j) => { const to = box(list.items[j]); if (p <= above || j === i || !to) return;
+      const up = to.y === from.y ? Math.min(60 * S, (18 + Math.abs(from.x - to.x) * .06) * S) : 0;
+      const d = up ? `M${from.x} ${from.y}C${from.x} ${from.y - up * 1.3} ${to.x} ${to.y - up * 1.3} ${to.x} ${to.y}`
+        : `M${from.x} ${from.y}C${from.x} ${from.y - 34 * S} ${to.x} ${to.y + to.h + 48 * S} ${to.x} ${to.y + to.h}`;
+      paths.push(s("path", {d, fill: "none", stroke: "var(--m1)", "stroke-width": Math.max(1.2, 12 * p) * S, "stroke-opacity": p > .3 ? 1 : .8})); });
+    strip.append(s("svg", {width: strip.clientWidth, height: strip.clientHeight, "aria-hidden": "true", style: "position:absolute;inset:0;pointer-events:none"}, paths));
+  }
+
+  function grid() {
+    const L = v.n_layers, H = v.n_heads, P = ctx.present(), S = P ? 2 : 1, label = 62 * S, gap = Math.max(4, 10 - H * .5) * S;
+    const room = Math.min(ctx.root.clientWidth - 60, P ? 700 : 520), size = Math.max(22, Math.min(84 * S, (room - label) / H - gap)), data = bytes(ctx.get("thumbs"));
+    const n = v.side, layer = ctx.get("layer"), head = ctx.get("head"), average = ctx.get("show") === "average", W = label + H * (size + gap), top = 22 * S;
+    const art = canvas(W, top + L * (size + gap), c => { c.imageSmoothingEnabled = false;
+      const tile = document.createElement("canvas"); tile.width = tile.height = n; const tc = tile.getContext("2d"), image = tc.createImageData(n, n);
+      for (let k = 0; k < L * H; k++) {
+        for (let i = 0; i < n * n; i++) { const [r, g, b] = CIVIDIS[data[k * n * n + i]], row = Math.floor(i / n), column = i % n; image.data.set([r, g, b, column > row ? 0 : 255], 4 * i); }
+        tc.putImageData(image, 0, 0);
+        const x = label + (k % H) * (size + gap), y = top + Math.floor(k / H) * (size + gap);
+        c.strokeStyle = ctx.color("line"); c.strokeRect(x - .5, y - .5, size + 1, size + 1); c.drawImage(tile, x, y, size, size);
+      }}, {"aria-hidden": "true"});
+    const labels = [...Array.from({length: H}, (_, k) => text(label + k * (size + gap) + size / 2, 13 * S, (size > 44 * S || !k ? "head " : "") + k, {"text-anchor": "middle", class: k === head && !average ? "bold" : "s"})),
+      ...Array.from({length: L}, (_, k) => text(0, top + k * (size + gap) + size / 2 + 5, "layer " + k, {class: k === layer ? "bold" : "s"}))];
+    const frame = rect(label + (average ? 0 : head * (size + gap)) - 3.5, top + layer * (size + gap) - 3.5, (average ? H * (size + gap) - gap : size) + 7, size + 7, "none", {stroke: "var(--ink)", "stroke-width": 3, rx: 2});
+    const held = thumbs.contains(document.activeElement);
+    const box = h("div", {role: "group", "aria-roledescription": "grid of heads", "aria-label": `all heads: ${v.head} chosen, arrow keys choose`, tabindex: 0, ...KEYS, style: {position: "relative", width: W + "px"},
+      onclick: e => { const r = box.getBoundingClientRect(), k = Math.floor((e.clientX - r.left - label) / (size + gap)), l = Math.floor((e.clientY - r.top - top) / (size + gap));
+        if (k >= 0 && k < H && l >= 0 && l < L) choose(l, k); }},
+      art, s("svg", {width: W, height: top + L * (size + gap), style: "position:absolute;inset:0;pointer-events:none"}, labels, frame));
+    thumbs.style.cssText = L * (size + gap) > 520 * S ? `max-height:${520 * S}px;overflow:auto` : "";
+    thumbs.replaceChildren(box);
+    if (held) box.focus();
+    h2.replaceChildren(average ? `Layer ${layer} of ${L}` : `All ${L * H} heads `, h("span", {}, " arrow keys move the frame"));
+    bar.style.marginLeft = label + "px";
+    bar.replaceChildren(scaleBar(Math.min(260 * S, W - label), v.low === 0 && v.high === 1 ? ["0" + NARROW + "%", "50" + NARROW + "%", "100" + NARROW + "%"] : [num(v.low), num((v.low + v.high) / 2), num(v.high)], v.low === 0 && v.high === 1 ? "attention" : "score"));
+  }
+  function choose(layer, head) { ctx.set("layer", layer); ctx.set("head", head); }
+
+  function map() {
+    const P = ctx.present(), S = P ? 2 : 1, space = ctx.root.clientWidth - 60, room = Math.min(space > 1000 ? space - left.offsetWidth - 44 : space, (P ? 900 : 620));
+    const names = Math.min(130 * S, Math.max(...v.tokens.map(t => [...t].length)) * 8.4 * S + 14), c = Math.max(1, Math.min(36 * S, Math.floor((room - names) / T * 100) / 100)), W = c * T, top = Math.min(110 * S, names * .86 + 10), q = v.query;
+    const art = canvas(W, W, (g, w) => { g.imageSmoothingEnabled = false;
+      const tile = document.createElement("canvas"); tile.width = tile.height = T; const tc = tile.getContext("2d"), image = tc.createImageData(T, T);
+      for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = CIVIDIS[Math.round(255 * Math.min(1, Math.max(0, shade(at(i, j)))))], p = 4 * (i * T + j); image.data[p] = x[0]; image.data[p + 1] = x[1]; image.data[p + 2] = x[2]; image.data[p + 3] = 255; }
+      tc.putImageData(image, 0, 0); g.drawImage(tile, 0, 0, w, w); }, {"aria-hidden": "true"});
+    const every = Math.ceil(14 * S / c), over = [];
+    for (let i = 0; i < T; i++) if (i % every === 0 || i === q) { if (i !== q && Math.abs(i - q) * c < 13 * S) continue;
+      over.push(text(names - 8, top + i * c + c / 2 + 5, key(i), {"text-anchor": "end", class: "mono " + (i === q ? "bold" : "s")}),
+        s("g", {transform: `translate(${names + i * c + c / 2 + 4},${top - 8}) rotate(-55)`}, text(0, 0, key(i), {class: "mono " + (i === v.best ? "bold" : "s")}))); }
+    if (c >= 24) for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = at(i, j), f = shade(x); if (f >= .3) over.push(text(names + j * c + c / 2, top + i * c + c / 2 + 4.5, v.high === 1 && v.low === 0 ? (100 * x).toFixed(0) : num(x, 1), {"text-anchor": "middle", style: `fill:${onCividis(f)}`})); }
+    over.push(rect(names, top, W, W, "none", {stroke: "var(--edge)"}), rect(names - 1, top + q * c - 1, W + 2, c + 2, "none", {stroke: "var(--paper)", "stroke-width": 6}), rect(names - 2, top + q * c - 1.5, W + 4, c + 3, "none", {stroke: "var(--ink)", "stroke-width": 2.5}));
+    if (T > 4) over.push(text(names - 8, top - 14, "from ↓ to →", {"text-anchor": "end", class: "s"}), text(names + W - 8, top + 22 * S, "the future: masked", {"text-anchor": "end", class: "s", "paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 6}));
+    const cursor = rect(0, 0, c, c, "none", {stroke: "var(--you)", "stroke-width": 3, hidden: true}); over.push(cursor);
+    const say = (i, j) => { cell = [i, j]; cursor.removeAttribute("hidden"); cursor.setAttribute("x", names + j * c); cursor.setAttribute("y", top + i * c);
+      ctx.say(j > i ? [["mono", key(i)], ["", " may not look at "], ["mono", key(j)], ["", ": it lies in the future, and is masked."]] : [["mono", key(i)], ["", v.low === 0 && v.high === 1 ? " gives " : " scores "], ["b", value(at(i, j))], ["", v.low === 0 && v.high === 1 ? " of its attention to " : " on "], ["mono", key(j)], ["", "."]]); };
+    const place = e => { const r = box.getBoundingClientRect(), j = Math.floor((e.clientX - r.left - names) / c), i = Math.floor((e.clientY - r.top - top) / c); return i >= 0 && j >= 0 && i < T && j < T ? [i, j] : null; };
+    const rest = () => { cursor.setAttribute("hidden", ""); ctx.say(v.readout); };
+    const held = heatPlace.contains(document.activeElement);
+    const box = h("div", {role: "group", "aria-roledescription": "heatmap", "aria-label": `${v.head}: from each row's token to each column's`, tabindex: 0, ...KEYS, style: {position: "relative", width: names + W + 4 + "px", height: top + W + 6 + "px"},
+      onmousemove: e => { const p = place(e); p ? say(...p) : rest(); }, onmouseleave: rest, onblur: rest, onclick: e => { const p = place(e); if (p) ctx.set("query", p[0]); },
+      onkeydown: e => { const [i, j] = cell; const to = {ArrowDown: [i + 1, j], ArrowUp: [i - 1, j], ArrowRight: [i, j + 1], ArrowLeft: [i, j - 1], Home: [i, 0], End: [i, i], PageDown: [i + 16, j], PageUp: [i - 16, j]}[e.key];
+        if (e.key === "Enter") ctx.set("query", i); else if (!to) return;
+        e.preventDefault(); e.stopPropagation(); if (to) say(...to.map(x => Math.max(0, Math.min(T - 1, x)))); }},
+      h("div", {style: {position: "absolute", left: names + "px", top: top + "px", background: HATCH}}, art), s("svg", {width: names + W + 4, height: top + W + 6, style: "position:absolute;inset:0;pointer-events:none"}, over));
+    heatPlace.replaceChildren(box);
+    if (held) box.focus();
+    h3.replaceChildren(`${v.head} `, h("span", {}, v.low === 0 && v.high === 1 ? " percent, from each row’s word" : " query·key scores, before the softmax"));
+  }
+
+  function draw(view) {
+    const packed = ctx.get("pattern");
+    if (!packed || !packed.byteLength) return;
+    v = view; T = v.tokens.length;
+    const raw = new Uint16Array(packed.buffer.slice(packed.byteOffset, packed.byteOffset + packed.byteLength));
+    tri = Float32Array.from(raw, half);
+    if (cell[0] >= T || cell[1] >= T) cell = [T - 1, 0];
+    h1.replaceChildren(`${v.head}: `, h("span", {}, `from ${v.query === T - 1 ? "the last " : ""}${key(v.query)} to what came before; thickness is attention`));
+    links(); grid(); map();
+  }
+  ctx.repaint(() => v && draw(ctx.view()));
+  return {el, draw, keys: [["← → ↑ ↓", "walk tokens, heads or cells"], ["Enter", "let the row's token look"], ["Home End", "to the ends"]], key(e) {
+    if (!thumbs.contains(e.target)) return false;
+    const l = ctx.get("layer"), k = ctx.get("head"), to = {ArrowDown: [l + 1, k], ArrowUp: [l - 1, k], ArrowRight: [l, k + 1], ArrowLeft: [l, k - 1], Home: [l, 0], End: [l, v.n_heads - 1], PageDown: [v.n_layers - 1, k], PageUp: [0, k]}[e.key];
+    if (!to) return false;
+    choose(Math.max(0, Math.min(v.n_layers - 1, to[0])), Math.max(0, Math.min(v.n_heads - 1, to[1])));
+    return true;
+  }};
+}
+export default {render: ({model, el}) => mount(model, el, {picture})};
