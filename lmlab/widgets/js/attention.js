@@ -19,7 +19,7 @@ function picture(ctx) {
     const i = v.query, P = ctx.present(), S = P ? 2 : 1, above = ctx.get("threshold") / 100;
     const weights = Array.from({length: i + 1}, (_, j) => at(i, j)), scores = !(v.low === 0 && v.high === 1);
     const list = tokenStrip(v.tokens, {label: "tokens: choose the one that looks", selected: i, onselect: j => ctx.set("query", j)});
-    list.el.style.cssText = `display:flex;flex-wrap:wrap;row-gap:${38 * S}px;column-gap:${T > 40 ? 2 : 10}px;padding:${T > 1 ? 64 * S : 4}px 0 ${26 * S}px`;
+    list.el.style.cssText = `display:flex;flex-wrap:wrap;row-gap:${38 * S}px;column-gap:${T > 40 ? 2 : 10}px;padding:${scores || T < 2 ? 4 : 64 * S}px 0 ${46 * S}px`;
     const best = v.best;
     list.items.forEach((item, j) => { if (!item) return;
       item.style.cssText = `position:relative;margin:0;background:var(--t1);padding:0 ${(T > 40 ? 4 : 9) * S}px;min-height:${30 * S}px` + (j === best && j !== i ? ";box-shadow:0 0 0 2px var(--ink);font-weight:700" : "");
@@ -29,11 +29,14 @@ function picture(ctx) {
       else item.setAttribute("aria-label", `${key(j)}, masked`), item.style.opacity = .55; });
     const held = strip.contains(document.activeElement);
     strip.replaceChildren(list.el);
+    const ends = list.items[T - 1], width = list.items.reduce((a, item) => a + (item ? item.offsetWidth + 10 : 0), 0);
+    if (ends && T > 4 && width < strip.clientWidth && width > strip.clientWidth * .6) list.el.style.justifyContent = "space-between";
     if (held) list.select(i, true);
     if (scores) return; // links are attention: thickness is a share
     const box = e => e && {x: e.offsetLeft + e.offsetWidth / 2, y: e.offsetTop, h: e.offsetHeight};
     const from = box(list.items[i]), paths = [];
-    if (from) weights.forEach((p, j) => { const to = box(list.items[j]); if (p <= above || j === i || !to) return;
+    const least = [...weights].sort((a, b) => b - a)[12] || 0; // so many links that none is seen would say nothing
+    if (from) weights.forEach((p, j) => { const to = box(list.items[j]); if (p <= above || p < least || j === i || !to) return;
       const up = to.y === from.y ? Math.min(60 * S, (18 + Math.abs(from.x - to.x) * .06) * S) : 0;
       const d = up ? `M${from.x} ${from.y}C${from.x} ${from.y - up * 1.3} ${to.x} ${to.y - up * 1.3} ${to.x} ${to.y}`
         : `M${from.x} ${from.y}C${from.x} ${from.y - 34 * S} ${to.x} ${to.y + to.h + 48 * S} ${to.x} ${to.y + to.h}`;
@@ -108,7 +111,7 @@ function picture(ctx) {
     const raw = new Uint16Array(packed.buffer.slice(packed.byteOffset, packed.byteOffset + packed.byteLength));
     tri = Float32Array.from(raw, half);
     if (cell[0] >= T || cell[1] >= T) cell = [T - 1, 0];
-    h1.replaceChildren(`${v.head}: `, h("span", {}, `from ${v.query === T - 1 ? "the last " : ""}${key(v.query)} to what came before; thickness is attention`));
+    h1.replaceChildren(`${v.head}: `, h("span", {}, `from ${v.query === T - 1 ? "the last " : ""}${key(v.query)} to what came before` + (v.high === 1 && v.low === 0 ? "; thickness is attention" : ": scores, before the softmax")));
     links(); grid(); map();
   }
   ctx.repaint(() => v && draw(ctx.view()));
