@@ -19,6 +19,7 @@ Shapes are written with one legend of letters throughout:
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -81,7 +82,19 @@ def __getattr__(name: str) -> Any:
     else:
         raise AttributeError(f"lmlab has no {name!r}; dir(lmlab) lists what it has")
     globals()[name] = value
+    _take_threads()
     return value
+
+
+def _take_threads() -> None:
+    """Once torch is there: cores - 1 threads, since torch's own choice stalls on a machine that does other things."""
+    global _threads_taken
+    if not _threads_taken and "torch" in sys.modules:
+        _threads_taken = True
+        importlib.import_module("lmlab.devices").use_threads()
+
+
+_threads_taken = False
 
 
 def __dir__() -> list[str]:

@@ -39,8 +39,6 @@ def labs_folder() -> Path:
 
 
 def _beside_package_or_inside(checkout_name: str, wheel_name: str) -> Path:
-    """A checkout is known by its pyproject.toml: some other project's folder named assets is not ours."""
-    root = _PACKAGE.parent
-    if (root / "pyproject.toml").is_file() and (root / checkout_name).is_dir():
-        return root / checkout_name
-    return _PACKAGE / wheel_name
+    """A wheel carries them inside, and a checkout never does: whatever lies beside a wheel's package is not ours."""
+    inside = _PACKAGE / wheel_name
+    return inside if inside.is_dir() else _PACKAGE.parent / checkout_name

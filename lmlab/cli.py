@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes once more at exit, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READS
-    except (ValueError, OSError) as mistake:
+    except (ValueError, OSError, RuntimeError) as mistake:
         if os.environ.get("LMLAB_DEBUG"):
             raise
         print(f"lmlab: {_sentence(mistake)}", file=sys.stderr)

@@ -48,9 +48,9 @@ class Session:
 
     def environment(self) -> dict[str, str]:
         """What the server and its kernels find in their environment, beside what is there already."""
-        folders = [str(_HERE / "jupyter")]
+        folders = [str(_HERE / "jupyter_settings")]
         if self.present:
-            folders.insert(0, str(_HERE / "jupyter_present"))
+            folders.insert(0, str(_HERE / "jupyter_settings_present"))
         before = os.environ.get("JUPYTER_CONFIG_PATH")
         chosen = {"JUPYTER_CONFIG_PATH": os.pathsep.join([*folders, *([before] if before else [])])}
         # The kernel of this environment, not one that a user once installed under the same name.

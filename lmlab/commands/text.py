@@ -1,0 +1,87 @@
+"""`lmlab tokenize` and `lmlab generate`: a text's tokens, and a model's continuation as it is written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lmlab.assets import assets_folder
+
+_MAX_BYTES = 10_000_000
+
+
+def tokenize_command(text: str, *, model: str, ids_only: bool = False) -> int:
+    """Print the tokens of `text`, one a line, and how many bytes a token takes."""
+    from lmlab.tokenizer.load import load_tokenizer
+
+    text = _text(text)
+    tokenizer = load_tokenizer(_tokenizer_file(model))
+    ids = tokenizer.encode(text)
+    if ids_only:
+        print(*ids)
+        return 0
+    width = max((len(str(id)) for id in ids), default=1)
+    for id in ids:
+        print(f"{id:>{width}}  {_visible(tokenizer.token_text(id))}")
+    n_bytes = len(text.encode("utf-8", "replace"))
+    each = f", {n_bytes / len(ids):.2f} bytes a token" if ids else ""
+    print(f"{_count(len(ids), 'token')}, {_count(n_bytes, 'byte')}{each}")
+    return 0
+
+
+def generate_command(
+    prompt: str, *, model: str, max_new_tokens: int, sampling: dict[str, Any], seed: int
+) -> int:
+    """Print the prompt and its continuation, each token as soon as it is drawn."""
+    from lmlab.sampling import Sampler
+    from lmlab.text_model import load
+
+    prompt = _text(prompt)
+    sampler = Sampler(**sampling)
+    text_model = load(model)
+    steps = text_model.generate(prompt, max_new_tokens=max_new_tokens, sampler=sampler, seed=seed)
+    stream = text_model.tokenizer.stream()
+    print(prompt, end="", flush=True)
+    for step in steps:
+        print(stream.feed(step.id), end="", flush=True)
+    print(stream.flush())
+    return 0
+
+
+def _text(given: str) -> str:
+    """The argument itself, or standard input for `-`."""
+    if given != "-":
+        return given
+    read = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    if len(read) > _MAX_BYTES:
+        raise ValueError(f"standard input is longer than {_MAX_BYTES // 1_000_000} MB; give a shorter text")
+    return read.decode("utf-8", "replace")
+
+
+def _tokenizer_file(model: str) -> Path:
+    """The tokenizer of a shipped model or of a folder; no weights are read."""
+    for folder in (assets_folder() / "models" / model, Path(model)):
+        if (folder / "tokenizer.json").is_file():
+            return folder / "tokenizer.json"
+    if Path(model).is_file():
+        return Path(model)
+    shipped = sorted(path.parent.name for path in (assets_folder() / "models").glob("*/tokenizer.json"))
+    raise ValueError(f"no tokenizer for {model!r}; shipped: {', '.join(shipped) or 'none'}, or give a model folder")
+
+
+def _visible(text: str) -> str:
+    """A token as one line: spaces and control characters are shown, nothing is acted on by the terminal."""
+    shown = []
+    for character in text:
+        if character == " ":
+            shown.append("·")
+        elif character.isprintable():
+            shown.append(character)
+        else:
+            shown.append(character.encode("unicode_escape").decode("ascii"))
+    return "".join(shown)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,201 @@
+"""`lab.doctor()`: what this machine has, whether the shipped model answers on it, what will be slow and why."""
+
+from __future__ import annotations
+
+import html
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lmlab import user_folder
+from lmlab.devices import default_threads, n_cores, pick_device, pick_dtype
+
+_VERSIONS = ("torch", "numpy", "jupyterlab", "ipykernel", "ipywidgets", "anywidget", "plotly")
+_FIRST_ANSWER_SECONDS = 1.5
+_KERNEL_BYTES = 300e6  # a kernel with torch and the town model
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the report. `problem` is the sentence that says why the labs cannot run, if that is so."""
+
+    name: str
+    value: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class MachineReport:
+    """The facts, and what will be slow. Its repr is one line that is the same on every machine that is ready."""
+
+    facts: tuple[Fact, ...]
+    slow: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the labs cannot run here: one sentence each, empty where they can."""
+        return tuple(fact.problem for fact in self.facts if fact.problem)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the labs run here."""
+        return not self.problems
+
+    def table(self) -> FactTable:
+        """All facts, for people: they differ from machine to machine and from run to run."""
+        return FactTable((*((fact.name, fact.value) for fact in self.facts), *_slow_rows(self.slow)))
+
+    def __repr__(self) -> str:
+        return "ready: True" if self.ready else f"ready: False ({'; '.join(self.problems)})"
+
+
+@dataclass(frozen=True, repr=False)
+class FactTable:
+    """Two columns, as text in a terminal and as a table in a notebook."""
+
+    rows: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        width = max((len(name) for name, _ in self.rows), default=0)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows)
+
+    def _repr_html_(self) -> str:
+        cells = (
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in self.rows
+        )
+        return f"<table>{''.join(cells)}</table>"
+
+
+def doctor() -> MachineReport:
+    """Examine this machine; takes a second or two, opens no connection, and changes nothing.
+
+    In a terminal: `lmlab doctor`. In a notebook `lab.doctor()` says "ready: True", `lab.doctor().table()` all of it.
+    """
+    started = time.perf_counter()
+    import torch
+
+    torch_seconds = time.perf_counter() - started
+    device = pick_device()
+    answer, first_seconds = _shipped_model()
+    facts = (
+        Fact("lmlab", importlib.import_module("lmlab").__version__),
+        Fact("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        _python(),
+        *(_version(name) for name in _VERSIONS),
+        Fact("device", _device_name(device)),
+        Fact("dtype", f"{_bare(pick_dtype(device))} ({_bare(pick_dtype(device, 'auto'))} where a lab says auto)"),
+        Fact("cores", f"{n_cores()} for this process"),
+        Fact("threads", f"{torch.get_num_threads()} now, {default_threads()} by lmlab's rule (cores - 1)"),
+        Fact("memory", _memory()),
+        Fact("import torch", f"{torch_seconds:.2f} s" if torch_seconds > 0.05 else "already done"),
+        answer,
+        _your_folder(),
+    )
+    return MachineReport(facts, tuple(_what_is_slow(device.type, first_seconds)))
+
+
+def _shipped_model() -> tuple[Fact, float]:
+    """Whether `town` loads and answers with a distribution, and the seconds until it did."""
+    started = time.perf_counter()
+    try:
+        from lmlab.text_model import load
+
+        log_probs = load("town").next_log_probs("the stock market crashed and investors")
+        total = float(log_probs.exp().sum())
+    except Exception as error:  # whatever it is: this report is what people send when something is wrong
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Fact("model town", f"does not load: {reason}", f"the shipped model does not load: {reason}"), 0.0
+    seconds = time.perf_counter() - started
+    if not abs(total - 1) < 1e-3:
+        wrong = f"the shipped model's probabilities sum to {total:.4f} and not to 1"
+        return Fact("model town", wrong, wrong), seconds
+    return Fact("model town", f"loads; first distribution after {seconds:.2f} s"), seconds
+
+
+def _python() -> Fact:
+    version = platform.python_version()
+    problem = None if sys.version_info >= (3, 11) else f"Python {version} is too old: 3.11 or newer is needed"
+    return Fact("python", f"{version} ({sys.executable})", problem)
+
+
+def _version(name: str) -> Fact:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Fact(name, "missing", f"{name} is not installed: pip install {name}")
+    floor = _floors().get(name)
+    if floor is not None and not floor(version):
+        return Fact(name, f"{version}, too old", f"{name} {version} is too old: pip install --upgrade lmlab")
+    return Fact(name, version)
+
+
+def _floors() -> dict[str, Callable[[str], bool]]:
+    """What pyproject.toml asks of each package, as a test of its version; empty where lmlab is not installed."""
+    try:
+        from packaging.requirements import Requirement
+
+        asked = [Requirement(line) for line in importlib.metadata.requires("lmlab") or []]
+    except (ImportError, importlib.metadata.PackageNotFoundError):
+        return {}
+    return {r.name: _test_of(r) for r in asked if r.marker is None}
+
+
+def _test_of(requirement: Any) -> Callable[[str], bool]:
+    return lambda version: bool(requirement.specifier.contains(version, prereleases=True))
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        return f"{device}: {card.name}, {card.total_memory / 1e9:.0f} GB"
+    return f"{device}: {platform.processor() or platform.machine()}"
+
+
+def _bare(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _memory() -> str:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    mine = psutil.Process().memory_info().rss
+    return f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB; this process {mine / 1e6:.0f} MB"
+
+
+def _your_folder() -> Fact:
+    """The folder of progress and runs. Where it cannot be written, guesses are lost and the labs still run."""
+    home = user_folder.home()
+    there = home
+    while not there.exists():
+        there = there.parent
+    return Fact("your folder", f"{home}{'' if os.access(there, os.W_OK) else ' (cannot be written)'}")
+
+
+def _what_is_slow(device: str, first_seconds: float) -> list[str]:
+    import psutil
+
+    slow = []
+    if device == "cpu":
+        slow.append("no GPU: training cells take seconds; no lab needs one")
+    if n_cores() == 1:
+        slow.append("one core: a widget answers more slowly while a model trains")
+    if psutil.virtual_memory().available < 2 * _KERNEL_BYTES:
+        slow.append("little memory is free: shut down notebooks that you do not use (each takes about 0.3 GB)")
+    if first_seconds > _FIRST_ANSWER_SECONDS:
+        slow.append(f"the first answer took {first_seconds:.1f} s instead of 1.5: the disk or the processor is busy")
+    slow.append("the first training step of a notebook takes about a second longer: the optimizer is being loaded")
+    return slow
+
+
+def _slow_rows(slow: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [("will be slow" if i == 0 else "", reason) for i, reason in enumerate(slow)]
