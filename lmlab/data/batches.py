@@ -1,0 +1,87 @@
+"""Batches for next-token prediction: windows cut from one long stream of ids, the target being the next id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmlab.data.corpus import Corpus
+from lmlab.tokenizer.tokenizer import Tokenizer
+
+
+class WindowStream:
+    """Endless batches (inputs, targets), each (B, T) of int64; targets are the inputs moved on by one.
+
+    Every epoch cuts the stream at a new offset and shuffles the windows. The order depends on the seed and the
+    position alone, so `load_state(state())` goes on exactly where the stream was.
+    """
+
+    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:  # noqa: N803 (the legend's letters)
+        for name, value, least in (("T", T, 1), ("B", B, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        n_windows = (len(ids) - T) // T  # whatever the offset, this many fit, each with its target
+        if n_windows < B:
+            raise ValueError(
+                f"The corpus has {len(ids):,} tokens, too few for one batch: B={B} windows of T={T} need "
+                f"{(B + 1) * T:,}. Take a smaller B or T, or more text."
+            )
+        self.ids, self.T, self.B, self.seed, self.n_windows = ids, T, B, seed, n_windows
+        self._epoch, self._position = 0, 0
+        self._order: tuple[int, Tensor] | None = None  # (epoch, starts of its windows)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.n_windows // self.B
+
+    def _starts(self) -> Tensor:
+        if self._order is None or self._order[0] != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
+            offset = int(torch.randint(self.T, (1,), generator=generator))
+            starts = torch.randperm(self.n_windows, generator=generator) * self.T + offset
+            self._order = (self._epoch, starts)
+        return self._order[1]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        if self._position >= self.batches_per_epoch:
+            self._epoch, self._position = self._epoch + 1, 0
+        at = self._position * self.B
+        rows = self._starts()[at : at + self.B, None] + torch.arange(self.T + 1)
+        self._position += 1
+        windows = self.ids[rows]
+        return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch: inputs (B, T) and targets (B, T)."""
+        return self.__next__()
+
+    def _shape(self) -> dict[str, int]:
+        return {"T": self.T, "B": self.B, "seed": self.seed, "n_ids": len(self.ids)}
+
+    def state(self) -> dict[str, int]:
+        """The cursor, as plain numbers that JSON can hold."""
+        return {"epoch": self._epoch, "position": self._position, **self._shape()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go to a saved cursor. Raises ValueError where it was saved by another stream."""
+        for name, mine in self._shape().items():
+            if state.get(name) != mine:
+                raise ValueError(
+                    f"This cursor was saved with {name}={state.get(name)}, but the stream has {name}={mine}: "
+                    "resume with the same corpus, tokenizer, T, B and seed."
+                )
+        self._epoch, self._position = int(state["epoch"]), int(state["position"])
+
+
+def windows(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:  # noqa: N803
+    """Packed windows of T tokens in batches of B from a corpus, its documents joined by BOS.
+
+    Raises ValueError, with the numbers, where the corpus is too small for one batch.
+    """
+    return WindowStream(corpus.ids(tok), T=T, B=B, seed=seed)

@@ -1,0 +1,305 @@
+"""The pieces a grammar is written with: lit, seq, alt, bind, pick, fn.
+
+Each can be said at random (`sample`, fast) or taken apart into its possible next steps (`branch`, exact).
+A word is a *pre-token*: the piece that GPT-2's split cuts, leading space included.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+
+import regex
+
+from lmlab.tokenizer.split import SPLIT_GPT2
+
+_SPLIT = regex.compile(SPLIT_GPT2)
+END = ""  # the "word" that ends a document
+
+Value = Hashable
+
+
+class GrammarError(ValueError):
+    """A grammar that cannot be used; the message names the rule at fault."""
+
+
+@lru_cache(maxsize=65_536)
+def split_words(text: str) -> tuple[str, ...]:
+    """The pre-tokens of a text, as GPT-2's split cuts it: `split_words("a 12.") == ("a", " 12", ".")`."""
+    return tuple(_SPLIT.findall(text))
+
+
+class Variables(dict[str, Value]):
+    """The values drawn so far. Never changed in place, so that it can stand in a set of states."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __missing__(self, name: str) -> Value:
+        raise GrammarError(f"variable {name!r} is used before any bind or pick has drawn it")
+
+    def having(self, name: str, value: Value) -> Variables:
+        """A copy in which `name` has `value`."""
+        new = Variables(self)
+        new[name] = value
+        return new
+
+
+class Node:
+    """A piece of a grammar. `children` are the nodes it may put on the stack."""
+
+    children: tuple[Node, ...] = ()
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        """Say this node with random choices, appending its text to `out` and drawing into `variables`."""
+        raise NotImplementedError
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        """The possible next steps: (probability, nodes to say, variables after)."""
+        raise NotImplementedError
+
+
+class Emit(Node):
+    """A node that says words now."""
+
+    may_be_silent = False
+
+    def text(self, variables: Variables) -> str:
+        raise NotImplementedError
+
+    def words(self, variables: Variables) -> tuple[str, ...]:
+        return split_words(self.text(variables))
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        out.append(self.text(variables))
+
+
+class Lit(Emit):
+    """Fixed text."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._words = text, split_words(text)
+        self.may_be_silent = not text
+
+    def text(self, variables: Variables) -> str:
+        return self._text
+
+    def words(self, variables: Variables) -> tuple[str, ...]:
+        return self._words
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        out.append(self._text)
+
+
+class Say(Emit):
+    """The value of a variable (or an attribute of it), with a leading space or without."""
+
+    def __init__(self, name: str, attribute: str | None = None, *, space: bool = False) -> None:
+        self.name, self.attribute, self.space = name, attribute, space
+
+    def text_of(self, value: Value) -> str:
+        shown = getattr(value, self.attribute) if self.attribute else value
+        return f" {shown}" if self.space else str(shown)
+
+    def text(self, variables: Variables) -> str:
+        return self.text_of(variables[self.name])
+
+
+class Fn(Emit):
+    """Text computed from the variables: a fact, a sum. `vocabulary` lists every text it may give."""
+
+    def __init__(self, compute: Callable[[Variables], str], vocabulary: Iterable[str]) -> None:
+        self._compute, self.vocabulary = compute, tuple(vocabulary)
+        self.may_be_silent = "" in self.vocabulary
+
+    def text(self, variables: Variables) -> str:
+        return self._compute(variables)
+
+
+class Seq(Node):
+    """One node after another."""
+
+    def __init__(self, parts: Sequence[Node]) -> None:
+        self.children = tuple(parts)
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        for part in self.children:
+            part.sample(random, variables, out)
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        return ((1.0, self.children, variables),)
+
+
+class Distribution:
+    """Values with their probabilities, ready to draw from."""
+
+    def __init__(self, weights: Mapping[Value, float] | Sequence[Value]) -> None:
+        table = dict(weights) if isinstance(weights, Mapping) else dict.fromkeys(weights, 1.0)
+        if any(not 0 <= w < float("inf") for w in table.values()):
+            raise GrammarError("a weight is negative or not finite; weights are numbers from 0 up")
+        table = {value: w for value, w in table.items() if w > 0}
+        if not table:
+            raise GrammarError("the weights sum to zero, so nothing can be drawn; give one choice a weight above 0")
+        total = sum(table.values())
+        self.values = tuple(table)
+        self.probabilities = tuple(w / total for w in table.values())
+        self._cumulative = tuple(accumulate(self.probabilities))[:-1]
+
+    def draw(self, random: Callable[[], float]) -> Value:
+        return self.values[bisect_right(self._cumulative, random())]
+
+
+class Alt(Node):
+    """One of several nodes, by weight."""
+
+    def __init__(self, choices: Sequence[Node], weights: Sequence[float] | None = None) -> None:
+        if weights is not None and len(weights) != len(choices):
+            raise GrammarError(f"{len(choices)} choices but {len(weights)} weights; give one weight a choice")
+        self._distribution = Distribution(dict(zip(choices, weights or [1.0] * len(choices), strict=True)))
+        self.children = tuple(choices)
+        self.possible: tuple[Node, ...] = self._distribution.values  # type: ignore[assignment]
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        self._distribution.draw(random).sample(random, variables, out)  # type: ignore[attr-defined]
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        chosen = zip(self._distribution.probabilities, self._distribution.values, strict=True)
+        return [(p, (node,), variables) for p, node in chosen]  # type: ignore[list-item]
+
+
+Weights = Mapping[Value, float] | Sequence[Value]
+
+
+class Draw(Node):
+    """Draw a value into a variable; says nothing. The weights may depend on the variables drawn before."""
+
+    def __init__(self, name: str, weights: Callable[[Variables], Distribution], values: Iterable[Value]) -> None:
+        self.name, self._weights, self.values = name, weights, tuple(values)
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        variables[self.name] = self._weights(variables).draw(random)
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        drawn = self._weights(variables)
+        pairs = zip(drawn.probabilities, drawn.values, strict=True)
+        return [(p, (), variables.having(self.name, value)) for p, value in pairs]
+
+
+class Forget(Node):
+    """Drop variables that nothing later needs, so that more derivations merge."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        for name in self.names:
+            variables.pop(name, None)
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        return ((1.0, (), Variables({k: v for k, v in variables.items() if k not in self.names})),)
+
+
+class Ref(Node):
+    """Another rule of the grammar, by name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.target: Node | None = None
+
+    def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
+        if self.target is None:
+            raise GrammarError(f"there is no rule named {self.name!r}")
+        self.target.sample(random, variables, out)
+
+    def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
+        if self.target is None:
+            raise GrammarError(f"there is no rule named {self.name!r}")
+        return ((1.0, (self.target,), variables),)
+
+
+Part = Node | str
+_SLOT = regex.compile(r"( ?)\{(\w+)(?:\.(\w+))?\}")
+
+
+def lit(text: str) -> Node:
+    """Fixed text, braces and all."""
+    return Lit(text)
+
+
+def node(part: Part) -> Node:
+    """A node as it is; a string as a template, in which {name} or {name.attribute} says a variable."""
+    if isinstance(part, Node):
+        return part
+    parts: list[Node] = []
+    end = 0
+    for match in _SLOT.finditer(part):
+        if match.start() > end:
+            parts.append(Lit(part[end : match.start()]))
+        parts.append(Say(match[2], match[3], space=bool(match[1])))
+        end = match.end()
+    if end < len(part) or not parts:
+        parts.append(Lit(part[end:]))
+    return parts[0] if len(parts) == 1 else Seq(parts)
+
+
+def seq(*parts: Part) -> Node:
+    """One part after another."""
+    return Seq([node(part) for part in parts])
+
+
+def alt(*choices: Part, weights: Sequence[float] | None = None) -> Node:
+    """One of the choices; equally likely unless weights are given."""
+    return Alt([node(choice) for choice in choices], weights)
+
+
+def maybe(probability: float, *parts: Part) -> Node:
+    """The parts with this probability, else nothing."""
+    return alt(seq(*parts), "", weights=(probability, 1 - probability))
+
+
+def bind(name: str, weights: Weights) -> Node:
+    """Draw a value into a variable."""
+    distribution = Distribution(weights)
+    return Draw(name, lambda _: distribution, distribution.values)
+
+
+def pick(name: str, depends_on: str | tuple[str, ...], table: Mapping[Value, Weights]) -> Node:
+    """Draw a value from the distribution that the table gives for the value of one or several earlier variables."""
+    rows = {key: Distribution(weights) for key, weights in table.items()}
+
+    def row(variables: Variables) -> Distribution:
+        one = isinstance(depends_on, str)
+        key = variables[depends_on] if one else tuple(variables[n] for n in depends_on)  # type: ignore[index]
+        if key not in rows:
+            raise GrammarError(f"pick({name!r}) has no row for {depends_on} = {key!r}")
+        return rows[key]
+
+    return Draw(name, row, dict.fromkeys(v for r in rows.values() for v in r.values))
+
+
+def pick_other(name: str, values: Sequence[Value], *others: str) -> Node:
+    """Draw a value that differs from those of the variables named, all equally likely."""
+    domain = tuple(values)
+
+    @lru_cache(maxsize=None)
+    def without(taken: frozenset[Value]) -> Distribution:
+        return Distribution([value for value in domain if value not in taken])
+
+    return Draw(name, lambda variables: without(frozenset(variables[o] for o in others)), domain)
+
+
+def fn(compute: Callable[[Variables], str], vocabulary: Iterable[str]) -> Node:
+    """Say a text computed from the variables; `vocabulary` lists all texts that it may say."""
+    return Fn(compute, vocabulary)
+
+
+def forget(*names: str) -> Node:
+    """Drop variables that are not needed any more."""
+    return Forget(names)
+
+
+def ref(name: str) -> Node:
+    """The rule of that name."""
+    return Ref(name)
