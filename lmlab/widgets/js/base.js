@@ -140,7 +140,7 @@ function mount(model, el, kind) {
   for (const spec of model.get("_controls")) {
     const c = CONTROLS[spec.kind](spec, ctx), cap = h("span", {class: "cap", "aria-hidden": "true"}, c.bare ? "\u00a0" : spec.label);
     controls.append(h("div", {class: "lm-c" + (spec.wide ? " wide" : "") + (spec.secondary ? " secondary" : ""), "data-control": spec.name}, cap, c.el));
-    inputs[spec.name] = {...c, cap, label: spec.label, local: spec.local, box: controls.lastChild}; // a picture may move the box to a place of its own
+    inputs[spec.name] = {...c, cap, spec, label: spec.label, local: spec.local, box: controls.lastChild}; // a picture may move the box to a place of its own
     on("change:" + spec.name, () => { c.show(model.get(spec.name)); if (spec.local) draw(); });
   }
   controls.hidden = !model.get("_controls").length;

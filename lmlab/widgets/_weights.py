@@ -1,0 +1,101 @@
+"""One layer's weights for QuantizationBins: in units of their spread, counted into fine bins, quantized any way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmlab.quantization import Quantized, quantize, quantize_with_levels
+from lmlab.quantization.groups import GroupSize, cut_into_groups, spread
+
+N_BINS = 2048
+GROUPS: dict[str, GroupSize] = {"all": None, "row": "row", "128": 128, "32": 32}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A layer quantized: its mean squared error in units of the spread squared, and its levels in that unit.
+
+    With groups the unit is each group's own spread, and `levels` are averages over the groups.
+    """
+
+    quantized: Quantized
+    error: float
+    levels: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FineBins:
+    """Weights in units of their group's spread, counted: what the page needs to answer a drag within a frame.
+
+    `sums` float32 (4, N_BINS): how many weights, and the moments (0, 1, 2) of each bin's weights times the share of
+    their group in all energy, so that sum(m2 - 2 level m1 + level^2 m0) is the mean squared error of any levels.
+    """
+
+    low: float
+    high: float
+    sums: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """The weights of one linear layer (out, in), and what was already worked out about them."""
+
+    name: str
+    weights: Tensor
+    _results: dict[tuple[str, int, str], Result] = field(default_factory=dict)
+    _bins: dict[str, FineBins] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        return self.weights.shape[0], self.weights.shape[1]
+
+    @property
+    def spread(self) -> float:
+        """Root of the mean square of all weights."""
+        return float(spread(self.weights.reshape(1, -1).float()))
+
+    def by_method(self, bits: int, method: str, group: str) -> Result:
+        """Levels found by a method; remembered."""
+        key = (method, bits, group)
+        if key not in self._results:
+            self._results[key] = self._result(quantize(self.weights, bits, method, GROUPS[group]), group)
+        return self._results[key]
+
+    def by_hand(self, levels: Sequence[float], group: str) -> Result:
+        """Levels set by hand, in units of the spread."""
+        return self._result(quantize_with_levels(self.weights, levels, group_size=GROUPS[group]), group)
+
+    def bins(self, group: str) -> FineBins:
+        """The weights counted in fine bins; remembered."""
+        if group not in self._bins:
+            self._bins[group] = fine_bins(self.weights, GROUPS[group])
+        return self._bins[group]
+
+    def _result(self, quantized: Quantized, group: str) -> Result:
+        weights = self.weights.double()
+        energy = float(weights.square().sum())
+        error = float((quantized.dequantize().double() - weights).square().sum())
+        units = spread(cut_into_groups(self.weights, GROUPS[group]).values)
+        levels = quantized.levels.view(len(units), -1)
+        seen = units[:, 0] > 0
+        share = (units.square() / units.square().sum().clamp_min(1e-30))[seen]
+        mean = (levels[seen] / units[seen] * share).sum(0).tolist()
+        return Result(quantized, error / energy if energy else 0.0, tuple(mean))
+
+
+def fine_bins(weights: Tensor, group: GroupSize) -> FineBins:
+    """Count weights in units of their group's spread; the range reaches a little beyond the outermost."""
+    groups = cut_into_groups(weights, group).values.double()
+    units = groups.square().mean(1, keepdim=True).sqrt()
+    z = torch.where(units > 0, groups / units, 0.0).numpy().reshape(-1)
+    share = (units.square() / groups.square().sum().clamp_min(1e-300)).expand_as(groups).numpy().reshape(-1)
+    low, high = min(-1.0, float(z.min())) - 0.15, max(1.0, float(z.max())) + 0.15
+    cell = np.clip(((z - low) / (high - low) * N_BINS).astype(np.int64), 0, N_BINS - 1)
+    sums = [np.bincount(cell, w, N_BINS) for w in (None, share, share * z, share * z * z)]
+    return FineBins(low, high, np.stack(sums).astype(np.float32))
