@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lmlab.models.linear import shared_weights
 from lmlab.quantization import Quantized, quantize, quantize_with_levels
 from lmlab.quantization.groups import GroupSize, cut_into_groups, spread
+from lmlab.text_model import TextModel
 
 N_BINS = 2048
 GROUPS: dict[str, GroupSize] = {"all": None, "row": "row", "128": 128, "32": 32}
@@ -81,10 +83,10 @@ class LayerWeights:
         weights = self.weights.double()
         energy = float(weights.square().sum())
         error = float((quantized.dequantize().double() - weights).square().sum())
-        units = spread(cut_into_groups(self.weights, GROUPS[group]).values)
+        units = spread(cut_into_groups(self.weights, GROUPS[group]).values).double()
         levels = quantized.levels.view(len(units), -1)
         seen = units[:, 0] > 0
-        share = (units.square() / units.square().sum().clamp_min(1e-30))[seen]
+        share = (units.square() / units.square().sum().clamp_min(1e-300))[seen]
         mean = (levels[seen] / units[seen] * share).sum(0).tolist()
         return Result(quantized, error / energy if energy else 0.0, tuple(mean))
 
@@ -99,3 +101,27 @@ def fine_bins(weights: Tensor, group: GroupSize) -> FineBins:
     cell = np.clip(((z - low) / (high - low) * N_BINS).astype(np.int64), 0, N_BINS - 1)
     sums = [np.bincount(cell, w, N_BINS) for w in (None, share, share * z, share * z * z)]
     return FineBins(low, high, np.stack(sums).astype(np.float32))
+
+
+def linear_layers(model: TextModel) -> list[LayerWeights]:
+    """The linear layers of a text model that can be quantized by themselves. Raises ValueError if there are none."""
+    inside = model.model
+    if not isinstance(inside, nn.Module):
+        raise ValueError(
+            f"{model.name} is a {type(inside).__name__} and has no weights in linear layers; "
+            'try QuantizationBins(lab.load("town")).'
+        )
+    shared = shared_weights(inside)
+    layers = [
+        LayerWeights(name, module.weight.detach().float().cpu())
+        for name, module in inside.named_modules()
+        if isinstance(module, nn.Linear) and id(module.weight) not in shared
+    ]
+    if not layers:
+        raise ValueError(f"{model.name} has no linear layers of its own to quantize.")
+    return layers
+
+
+def first_layer(names: Sequence[str]) -> str:
+    """The layer that is shown first: a wide one in the middle of our own models."""
+    return next((name for name in names if name.endswith("1.mlp.up")), names[0])

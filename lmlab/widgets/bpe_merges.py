@@ -132,14 +132,14 @@ class BPEMerges(LabWidget):
     """
 
     kind = "bpe_merges"
-    controls = ("back", "forward", "play", "step", "source", "text", "vocab_size")
+    controls = ("back", "forward", "play", "step", "source", "vocab_size", "text")
 
     back = traitlets.Unicode().tag(control=Control("button", "◂", secondary=True, local=True))
     forward = traitlets.Unicode().tag(control=Control("button", "▸", secondary=True, local=True))
     play = traitlets.Unicode().tag(control=Control("button", "▶ Play", main=True, local=True))
     step = traitlets.Int(0, min=0).tag(sync=True, control=Control("slider", "Merge", wide=True))
     source = traitlets.Unicode().tag(sync=True, control=Control("segments", "Trained on"))
-    text = traitlets.Unicode(TEXT).tag(sync=True, control=Control("text", "Text to cut", wide=True))
+    text = traitlets.Unicode(TEXT).tag(sync=True, control=Control("text", "The text: write your own"))
     vocab_size = traitlets.Int(512, min=256, max=256 + STEPS).tag(
         sync=True, control=Control("slider", "Vocabulary", min=256, max=2304, step=16, live=False, secondary=True)
     )

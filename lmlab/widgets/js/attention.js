@@ -114,7 +114,6 @@ function picture(ctx) {
     h1.replaceChildren(`${v.head}: `, h("span", {}, `from ${v.query === T - 1 ? "the last " : ""}${key(v.query)} to what came before` + (v.high === 1 && v.low === 0 ? "; thickness is attention" : ": scores, before the softmax")));
     links(); grid(); map();
   }
-  ctx.repaint(() => v && draw(ctx.view()));
   return {el, draw, keys: [["← → ↑ ↓", "walk tokens, heads or cells"], ["Enter", "let the row's token look"], ["Home End", "to the ends"]], key(e) {
     if (!thumbs.contains(e.target)) return false;
     const l = ctx.get("layer"), k = ctx.get("head"), to = {ArrowDown: [l + 1, k], ArrowUp: [l - 1, k], ArrowRight: [l, k + 1], ArrowLeft: [l, k - 1], Home: [l, 0], End: [l, v.n_heads - 1], PageDown: [v.n_layers - 1, k], PageUp: [0, k]}[e.key];

@@ -105,7 +105,7 @@ function mount(model, el, kind) {
   const read = h("div", {class: "lm-read", role: "status", "aria-live": "polite"}), help = h("div", {class: "lm-keys", hidden: true}), after = h("div", {class: "lm-after"});
   const root = h("div", {class: "lm", "data-lmlab": model.get("_name")},
     h("div", {class: "lm-q"}, q, about), h("div", {class: "lm-busy"}, bar), controls, error, place, read, after, foot, help);
-  const inputs = {}, redraws = [];
+  const inputs = {};
   let asked = 0, ticker = 0, quiet = 0;
 
   const settle = () => { clearInterval(ticker); asked = 0; root.classList.remove("busy"); bar.style.width = "0"; };
@@ -131,8 +131,6 @@ function mount(model, el, kind) {
       read.replaceChildren(...spans(list)); },
     stale(on) { root.classList.toggle("stale", !!on); if (on) ctx.say([["", "The text has changed. "], ["b", "Press Enter"], ["", " to compute."]]); else if (root.dataset.was) draw(); root.dataset.was = on ? "1" : ""; },
     error(text) { error.hidden = !text; error.textContent = text ? "✕ " + text : ""; },
-    // call f whenever theme or width changes: what is painted on a canvas does not follow by itself
-    repaint: f => redraws.push(f),
     color: name => getComputedStyle(root).getPropertyValue("--" + name).trim(),
     present: () => root.classList.contains("present"),
     input: name => inputs[name],
@@ -164,14 +162,15 @@ function mount(model, el, kind) {
     ctx.labels = v.labels || {};
     q.textContent = v.question; about.textContent = v.about; foot.replaceChildren(...spans(v.foot)); foot.hidden = !v.foot.length;
     for (const [name, c] of Object.entries(inputs)) { c.show(model.get(name)); if (!c.bare) c.cap.textContent = ctx.labels[name] || c.label; }
-    ctx.say(v.readout); picture.draw(v);
+    ctx.say(v.readout);
+    if (root.clientWidth) picture.draw(v); // not in the page yet: it is drawn when it gets a width
   }
   function answered() { settle(); root.dataset.was = ""; root.classList.remove("stale"); ctx.error(model.get("_error")); draw();
     if (model.get("_error")) ctx.say([["", "No result: see the message above."]]); }
   const sized = () => root.classList.toggle("present", model.get("presenter"));
-  const redraw = () => { sized(); for (const f of redraws) f(); };
+  const redraw = () => { sized(); draw(); }; // what is painted on a canvas follows neither theme nor width by itself
   on("change:_done", answered);
-  on("change:presenter", () => { redraw(); draw(); });
+  on("change:presenter", redraw);
   const themes = new MutationObserver(redraw); themes.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"]});
   let width = 0; const sizes = new ResizeObserver(() => { const w = Math.round(root.clientWidth); if (w && w !== width) { width = w; redraw(); } });
   el.append(h("div", {class: "lm-box"}, root)); sizes.observe(root);

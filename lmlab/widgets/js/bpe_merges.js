@@ -3,9 +3,9 @@ const tint = n => n === 1 ? "transparent" : `var(--t${n === 2 ? 1 : n <= 4 ? 2 :
 
 function picture(ctx) {
   const merge = h("div", {class: "bpe-merge", style: {display: "flex", "align-items": "center", gap: "14px", margin: "0 0 24px", "flex-wrap": "wrap", "min-height": "44px", "font-size": "calc(var(--body)*1.4)"}});
-  const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "420px", overflow: "auto"}}), key = h("div", {class: "cap", style: {display: "flex", gap: "20px", "margin-top": "12px", "flex-wrap": "wrap"}});
+  const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "min(420px, 46vh)", overflow: "auto"}}), key = h("div", {class: "cap", style: {display: "flex", gap: "20px", "margin-top": "12px", "flex-wrap": "wrap"}});
   const race = h("div"), curve = h("div"), h2 = h("h4"), h3 = h("h4", {style: {"margin-top": "24px"}}, "Compression: bytes per token, by vocabulary size");
-  const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key);
+  const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key, h("div", {style: {"margin-top": "20px"}}, ctx.input("text").box));
   const cols = h("div", {class: "cols"}, left, right), stepper = h("div", {class: "lm-c", style: {"flex-direction": "row", gap: "8px"}}), el = h("div", {}, merge, cols);
   let v = null, log = null, packed = null, playing = 0;
 
@@ -38,7 +38,7 @@ function picture(ctx) {
   function drawText(k) {
     const words = cut(k), newest = 255 + k;
     chips.replaceChildren(...words.map(w => { const id = log.id.get(w), fresh = k > 0 && id === newest;
-      return h("span", {class: "tok" + (fresh ? " new" : ""), title: `id ${id}, ${w.length} bytes`, style: fresh ? {background: "var(--m1)", color: "var(--on-m1)", "font-weight": 700, outline: "2px solid var(--ink)", "outline-offset": "1px", "font-size": "18px"} : {background: tint(w.length), "font-size": "18px"}}, log.names[id] || w); }),
+      return h("span", {class: "tok" + (fresh ? " new" : ""), title: `id ${id}, ${w.length} bytes`, style: fresh ? {background: "var(--m1)", color: "var(--on-m1)", "font-weight": 700, outline: "2px solid var(--ink)", "outline-offset": "1px", "font-size": "calc(var(--body)*1.2)"} : {background: tint(w.length), "font-size": "calc(var(--body)*1.2)"}}, log.names[id] || w); }),
       ...(v.hidden ? [h("span", {class: "tok gap"}, `… ${v.hidden.toLocaleString("en-US")} more bytes …`)] : []));
     if (!words.length) chips.replaceChildren(h("div", {class: "empty"}, "Type a text in the box above"));
     h1.textContent = `The text so far: ${bytes(v.text).length.toLocaleString("en-US")} bytes in ${words.length.toLocaleString("en-US")} tokens`;
@@ -53,7 +53,7 @@ function picture(ctx) {
 
   function drawRace(k, width) {
     const i = Math.max(0, k - 1), pairs = [];
-    if (log.n) { pairs.push([log.left[i], log.right[i], log.count[i]]); for (let r = 0; r < Math.min(5, log.rivals); r++) { const p = i * log.rivals + r; if (log.rc[p]) pairs.push([log.rl[p], log.rr[p], log.rc[p]]); } }
+    if (log.n) { pairs.push([log.left[i], log.right[i], log.count[i]]); for (let r = 0; r < Math.min(ctx.present() ? 3 : 5, log.rivals); r++) { const p = i * log.rivals + r; if (log.rc[p]) pairs.push([log.rl[p], log.rr[p], log.rc[p]]); } }
     const P = ctx.present();
     race.replaceChildren(pairs.length ? bars(pairs.map(([a, b, c], n) => ({label: `${log.names[a]} + ${log.names[b]}`, value: c, shown: c.toLocaleString("en-US"), mono: true, strong: !n, fill: n ? "var(--quiet)" : "var(--m1)", tone: n ? "" : "n1"})), {width, left: P ? 330 : 180, right: P ? 110 : 64, step: P ? 58 : 34, label: "pair counts"})
       : h("div", {class: "cap"}, "This text has no pair of tokens to join."));
@@ -61,7 +61,7 @@ function picture(ctx) {
   }
 
   function drawCurve(k, W) {
-    const P = ctx.present(), S = P ? 2 : 1, H = 176 * (P ? 1.4 : 1), l = 34 * S, b = 26 * S, n = Math.max(1, log.n), top = Math.max(2, Math.ceil(ratio(log.n))), x = i => l + (W - l - 14) * i / n, y = q => H - b - (H - b - 14) * (q - 1) / (top - 1);
+    const P = ctx.present(), S = P ? 2 : 1, H = P ? 220 : 176, l = 34 * S, b = 26 * S, n = Math.max(1, log.n), top = Math.max(2, Math.ceil(ratio(log.n))), x = i => l + (W - l - 14) * i / n, y = q => H - b - (H - b - 14) * (q - 1) / (top - 1);
     const path = (from, to) => { const points = [], by = Math.max(1, Math.floor((to - from) / 300)); for (let i = from; i < to; i += by) points.push(i); points.push(to); return points.map((i, p) => `${p ? "L" : "M"}${x(i).toFixed(1)} ${y(ratio(i)).toFixed(1)}`).join(""); };
     const every = Math.ceil((top - 1) / 4), parts = [];
     for (let q = 1; q <= top; q += every) parts.push(line(l, y(q), W - 14, y(q), "var(--line)"), text(l - 10, y(q) + 4.5 * S, q, {"text-anchor": "end", class: "s"}));
@@ -102,7 +102,6 @@ function picture(ctx) {
     playing = setInterval(() => { if (!el.isConnected || go(now() + 1) >= log.n) stop(); }, 250); go(now() + 1);
   }
   ctx.model.on("change:step", paint);
-  ctx.repaint(paint);
   const stage = h("div", {role: "group", "aria-label": "byte-pair training: arrow keys step, Space plays", tabindex: 0, ...KEYS}, el);
   return {el: stage, draw, keys: [["← →", "one merge"], ["Page Up Page Down", "16 merges"], ["Home End", "to the ends"], ["Space", "play or pause"]],
     click(name) { if (name === "play") toggle(); else { stop(); go(now() + (name === "back" ? -1 : 1)); } return true; },

@@ -26,7 +26,6 @@ function picture(ctx) {
     await Plotly.react(el, themed(v.figure.data), themed(layout), {displaylogo: false, displayModeBar: false, responsive: true});
     el.dataset.drawn = ctx.model.get("_done");
   }
-  ctx.repaint(() => draw(ctx.view()));
   return {el, draw};
 }
 export default {render: ({model, el}) => mount(model, el, {picture})};

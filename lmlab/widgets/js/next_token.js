@@ -111,7 +111,6 @@ function picture(ctx) {
   function detail(i) { const r = all(shown)[i]; at = i;
     ctx.say([["mono", r.word], ["", ": "], ...shown.columns.flatMap((c, j) => [[slot(shown, j) < 0 ? "b" : `m${slot(shown, j) + 1}`, c], ["", ` ${r.shown[j]}` + (r.probabilities[j] > 0 ? ` (${num(-Math.log2(r.probabilities[j]))} bits)` : "") + (j < shown.columns.length - 1 ? ", " : ". ")]]), ["", r.raw ? "Enter writes it into the prompt." : ""]]); }
   function append(i) { const r = shown.rows[i]; if (r) ctx.set("prompt", ctx.get("prompt").replace(/ $/, "") + r.raw); }
-  ctx.repaint(() => shown && draw(ctx.view()));
   return {el: whole, draw, keys: [["↑ ↓", "walk the words"], ["Enter", "write the word into the prompt"], ["t", "hide or show the truth"], ["1–4", "hide or show a model"]], key(e) {
     if (!chart.contains(e.target)) return false;
     const to = step({key: {ArrowDown: "ArrowRight", ArrowUp: "ArrowLeft"}[e.key] || e.key}, at, 0, all(shown).length - 1);
