@@ -35,7 +35,7 @@ unit: install-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser"
 
 notebooks: install-dev
-	$(TEST_ENV) $(BIN)/python -m tools.test_notebooks $(LABS)
+	$(TEST_ENV) $(BIN)/python -m tools.nbval_labs $(LABS)
 
 mutate: install-dev
 	$(TEST_ENV) $(BIN)/python -m tools.mutate $(or $(LABS),00 02)

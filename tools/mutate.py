@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.test_notebooks import ROOT, choose, committed_labs, nbval
+from tools.nbval_labs import ROOT, choose, committed_labs, nbval
 
 RANDOMIZE = """
 import sys

@@ -40,6 +40,8 @@ class Session:
             "--LabApp.extension_manager=readonly",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container everybody is root
+            arguments.append("--allow-root")
         if not self.browser:
             arguments.append("--no-browser")
         if self.port is not None:

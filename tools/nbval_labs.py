@@ -1,6 +1,6 @@
 """Run the labs as they are committed, and compare what they print with what they stored (nbval, strict).
 
-    python -m tools.test_notebooks [00 02 …]
+    python -m tools.nbval_labs [00 02 …]
 
 A notebook that differs from the committed one (someone is working in it) is named, and tested as committed.
 Outside a git checkout the labs are tested as they lie there.
