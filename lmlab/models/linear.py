@@ -7,7 +7,7 @@ numbers, is multiplied and forgotten.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -120,6 +120,23 @@ def quantize_model(
             memo[id(layer)] = QuantizedLinear.from_linear(layer, bits, method=method, group_size=group_size)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    return copy.deepcopy(model, memo)
+
+
+def with_weights(model: Model, weights: Mapping[str, Tensor]) -> Model:
+    """A copy of the model with other weights in the named linear layers; it shares all other tensors with it.
+
+    For trying weights out: nothing is copied but the modules' skeleton, and the model itself stays as it was.
+    """
+    memo: dict[int, object] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    for name, weight in weights.items():
+        layer = model.get_submodule(name)
+        if not isinstance(layer, nn.Linear) or layer.weight.shape != weight.shape:
+            raise ValueError(f"{name} is not a linear layer of shape {tuple(weight.shape)} (out, in).")
+        other = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+        other.weight = nn.Parameter(weight.to(layer.weight), requires_grad=False)
+        other.bias = layer.bias
+        memo[id(layer)] = other
     return copy.deepcopy(model, memo)
 
 

@@ -126,7 +126,8 @@ def initialize(model: Transformer, seed: int) -> None:
     Embeddings: std 0.1 tied, 0.5 untied. With the usual 0.02 copying from context never emerged at this size
     (measured). Other matrices: std 0.5 / sqrt(inputs), which is GPT-2's 0.02 at its width; the two that write into
     the residual stream are divided by sqrt(2L), so that 2L additions leave its scale as it was.
-    Biases are zero, norms one.
+    Biases are zero, norms one; but the last norm of a tied model begins low enough that a token's own logit, which
+    is its embedding times itself, is near 4 and not near 13: an untrained model then guesses evenly (loss ln V).
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
     embedding_std = 0.1 if model.config.tie_embeddings else 0.5
@@ -143,6 +144,8 @@ def initialize(model: Transformer, seed: int) -> None:
         elif name.endswith(("attention.output.weight", "mlp.down.weight")):
             std /= depth
         weight.copy_(torch.randn(weight.shape, generator=generator) * std)
+    if model.config.tie_embeddings:
+        torch.nn.init.constant_(model.norm.weight, min(1.0, 38 / model.config.d_model))
 
 
 def check_fits_in_memory(config: TransformerConfig) -> None:

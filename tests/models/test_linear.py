@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import lmlab
-from lmlab.models.linear import QuantizedLinear, quantize_model
+from lmlab.models.linear import QuantizedLinear, quantize_model, with_weights
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.quantization import METHODS, quantize
 
@@ -114,6 +114,18 @@ def test_full_size_weights_are_not_copied_on_the_way():
     model = nn.Sequential(nn.Linear(1024, 1024), nn.Linear(1024, 4))
     few = quantize_model(model, 2)
     assert sum(t.numel() * t.element_size() for t in [*few.parameters(), *few.buffers()]) < 300_000
+
+
+def test_weights_are_tried_out_in_a_copy_that_shares_the_rest():
+    model, ids = small_model(), torch.randint(300, (1, 9))
+    before = model.log_probs(ids)
+    zero = with_weights(model, {"blocks.0.mlp.down": torch.zeros_like(model.blocks[0].mlp.down.weight)})
+    assert zero.embedding.weight is model.embedding.weight is zero.unembedding.weight
+    assert zero.blocks[1].mlp.up.weight.data_ptr() == model.blocks[1].mlp.up.weight.data_ptr()
+    assert not torch.equal(zero.log_probs(ids), before)
+    assert torch.equal(model.log_probs(ids), before)
+    with pytest.raises(ValueError, match=r"norm is not a linear layer of shape \(3, 4\)"):
+        with_weights(model, {"norm": torch.zeros(3, 4)})
 
 
 def test_refusals_name_the_layer_and_the_way_out():
