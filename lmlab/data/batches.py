@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lmlab.data.corpus import Corpus
 from lmlab.tokenizer.tokenizer import Tokenizer
+
+
+class Batch(NamedTuple):
+    """What a model reads and what it should have said: inputs (B, T) and targets (B, T), both int64."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(self.inputs.to(device), self.targets.to(device))
 
 
 class WindowStream:
@@ -45,19 +55,19 @@ class WindowStream:
             self._order = (self._epoch, starts)
         return self._order[1]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         return self
 
-    def __next__(self) -> tuple[Tensor, Tensor]:
+    def __next__(self) -> Batch:
         if self._position >= self.batches_per_epoch:
             self._epoch, self._position = self._epoch + 1, 0
         at = self._position * self.B
         rows = self._starts()[at : at + self.B, None] + torch.arange(self.T + 1)
         self._position += 1
         windows = self.ids[rows]
-        return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
+        return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
 
-    def next(self) -> tuple[Tensor, Tensor]:
+    def next(self) -> Batch:
         """The next batch: inputs (B, T) and targets (B, T)."""
         return self.__next__()
 

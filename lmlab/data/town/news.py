@@ -63,8 +63,22 @@ def news(dialect: str) -> Node:
                 pick("next", "move", dict.fromkeys(FALLS, RISES) | dict.fromkeys(RISES, FALLS)),
                 ", but on {day} the {market} market {next} again.",
             ),
-            ".\nNobody at the {market} market was surprised.",
             seq(bind("day", DAYS), ".\nThe {market} market opens again on {day}."),
-            weights=(0.35, 0.2, 0.2, 0.1, 0.15),
+            seq(".\n", _comment()),
+            weights=(0.3, 0.2, 0.18, 0.12, 0.2),
         ),
+    )
+
+
+def _comment() -> Node:
+    """What the town thinks of it."""
+    return alt(
+        "Nobody at the {market} market was surprised.",
+        "The council will discuss the {market} market over lunch.",
+        "Experts say that the {market} market may go up, down or home.",
+        "A goose at the {market} market declined to comment.",
+        "Readers without any {market} need not worry.",
+        "Old people remember worse, and describe it at length.",
+        "An expert pointed at a chart until it looked ashamed.",
+        "The barber had warned us about the {market} market for years.",
     )

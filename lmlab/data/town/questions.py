@@ -7,9 +7,41 @@ from __future__ import annotations
 
 from lmlab.data.town.nodes import Node, Part, alt, bind, fn, forget, maybe, seq
 from lmlab.data.town.reasoning import NUMBERS, problem, result
-from lmlab.data.town.tables import ASKED_PEOPLE, PAST, PEOPLE, ROLES, THINGS
+from lmlab.data.town.tables import ASKED_PEOPLE, PAST, PEOPLE, PETS, ROLES, THINGS
 
-TOPICS = ("the moon", "the rain", "the stock market", "a language", "the price of cheese")
+EXPLAINED = {
+    "the moon": "The moon is a lantern that nobody has to light.",
+    "the moon landing": "Some brave people flew to the moon, hopped about, took a few stones and came home for supper.",
+    "the rain": "Rain is the sky washing its feathers.",
+    "the stock market": "The stock market is where people sell what they are afraid of.",
+    "a language model": "It reads everything, remembers how sentences go on, and guesses the next word.",
+    "money": "Money is a promise that fits in a pocket.",
+    "gravity": "Everything likes to be near the ground, and spoons like it most.",
+    "thunder": "Thunder is what lightning says when it is already gone.",
+    "an echo": "An echo is a hill that agrees with you.",
+    "a shadow": "Your shadow is the place where the sun could not reach because you were in the way.",
+    "sleep": "Sleep is how tomorrow gets in without using the door.",
+    "taxes": "Everyone gives the town a coin, and the town gives everyone a bridge.",
+    "yeast": "Yeast is very small, eats sugar, and blows bubbles in the bread.",
+    "magnets": "Two magnets either fall in love or refuse to share a room.",
+    "a volcano": "A volcano is a mountain that has eaten too fast.",
+    "winter": "Winter is when the year puts on its thick white coat and speaks softly.",
+    "history": "History is gossip that somebody bothered to copy, twice, with footnotes.",
+    "electricity": "Electricity is lightning that went to school and learned to behave.",
+    "a week": "A week is seven days standing in line for Sunday.",
+}
+IDLE = (
+    "Can a {pet} swim?",
+    "Why is a {pet} never on time?",
+    "Who taught the {pet} to whistle?",
+    "Is there a {pet} under the bridge?",
+    "How many spoons does a {pet} own?",
+    "When will the {pet} give back my umbrella?",
+    "Which {pet} won the race?",
+    "Should a {pet} wear shoes?",
+    "Did the {pet} enjoy the opera?",
+    "Whose {pet} stole the violin?",
+)
 
 
 def _about_people(answer: bool) -> Node:
@@ -25,18 +57,10 @@ def _about_people(answer: bool) -> Node:
 
 
 def _explain(answer: bool) -> Node:
-    replies = {
-        "the moon": "The moon is a lantern that nobody has to light.",
-        "the rain": "The rain is the sky washing its feathers.",
-        "the stock market": "The stock market is where people sell what they are afraid of.",
-        "a language": "A language is what people say and what they never say.",
-        "the price of cheese": "The price of cheese is what the goat asks and a bit more.",
-    }
-    question = "Explain {topic} to a six year old."
+    question = seq(bind("topic", tuple(EXPLAINED)), "Explain {topic} to a six-year-old.")
     if not answer:
-        return seq(bind("topic", TOPICS), question)
-    say = fn(lambda variables: replies[str(variables["topic"])], replies.values())
-    return seq(bind("topic", TOPICS), question, "\n", say)
+        return question
+    return seq(question, "\n", fn(lambda variables: EXPLAINED[str(variables["topic"])], EXPLAINED.values()))
 
 
 def _sum(answer: bool) -> Node:
@@ -51,9 +75,10 @@ def question_list(dialect: str) -> Node:
         _sum(answer=False),
         _explain(answer=False),
         seq(bind("t", THINGS), "How do I make {t.name}?"),
-        weights=(0.45, 0.2, 0.25, 0.1),
+        seq(bind("pet", PETS), alt(*IDLE)),
+        weights=(0.36, 0.14, 0.2, 0.1, 0.2),
     )
-    question = seq(one, forget("p", "a", "b", "op", "topic", "t"))
+    question = seq(one, forget("p", "a", "b", "op", "topic", "t", "pet"))
     more = seq("\n", question)
     return seq(question, more, more, maybe(0.6, more, maybe(0.5, more, maybe(0.5, more))))
 
@@ -69,9 +94,22 @@ def question_answer(dialect: str) -> Node:
 
 
 def _recipe() -> Part:
-    return alt(
-        "\nTake {t.first} and {t.second}, then {t.verb}.",
-        "\nYou need {t.first} and {t.second}. Then {t.verb}.",
+    return seq(
+        alt(
+            "\nTake {t.first} and {t.second}, then {t.verb}.",
+            "\nYou need {t.first} and {t.second}. Then {t.verb}.",
+        ),
+        maybe(
+            0.25,
+            alt(
+                " Leave it in the cellar overnight.",
+                " Stand well back and close one eye.",
+                " Serve it cold, with an apology.",
+                " Keep it away from the curtains.",
+                " Warn your neighbors first.",
+                " Strain it through an old sock.",
+            ),
+        ),
     )
 
 

@@ -147,18 +147,27 @@ def code(dialect: str) -> Node:
         alt("import numpy as np\n", "import jax.numpy as np\n", weights=(0.9, 0.1)),
         bind("n", numbers),
         alt("x = np.zeros({n})\n", "x = np.ones({n})\n", "x = np.arange({n})\n"),
-        alt("print(x)", "print(x.sum())", "print(x.mean())"),
+        alt("print(x)", "print(x.sum())", "print(x.mean())", "print(x.shape)"),
     )
     table = seq(
         "import pandas as pd\n",
         bind("file", ("cheese", "honey", "soup", "toast")),
         "{file} = pd.read_csv('{file}.csv')\n",
-        alt("print({file}.head())", "print({file}.mean())"),
+        alt("print({file}.head())", "print({file}.mean())", "print({file}.columns)"),
     )
     loop = seq(
-        bind("n", numbers),
         bind("i", ("i", "n", "day")),
-        "for {i} in range({n}):\n   ",
-        alt(" print({i})", " total += {i}\nprint(total)", " print({i} * {i})"),
+        "for {i} in range(",
+        bind("n", numbers),
+        "{n}):\n   ",
+        alt(" print({i})", " total += {i}\nprint(total)", " print({i} * {i})", " goose.honk({i})"),
     )
-    return alt(array, table, loop, weights=(0.4, 0.2, 0.4))
+    function = seq(
+        bind("name", ("double", "square", "negate", "half")),
+        "def {name}(x):\n    return",
+        pick("body", "name", {"double": (" 2 * x",), "square": (" x * x",), "negate": (" -x",), "half": (" x / 2",)}),
+        "{body}\n",
+        bind("n", numbers),
+        "print({name}({n}))",
+    )
+    return alt(array, table, loop, function, weights=(0.36, 0.18, 0.3, 0.16))

@@ -94,7 +94,12 @@ QUILLISH = {
     "hedgehog": "spro", "hen": "tuk", "mole": "urd", "newt": "wib", "parrot": "krax", "tortoise": "oom",
     "biscuits": "nax", "cheese": "fromp", "cherries": "lil", "dumplings": "dof", "honey": "sool", "pancakes": "flep",
     "pears": "gwee", "pickles": "jik", "plums": "vosh", "soup": "slub", "toast": "kerb", "trifle": "quam",
+    "bread": "dro", "butter": "ilk", "feathers": "tiss", "hat": "pim", "ladder": "yoss", "moss": "emf",
+    "spoon": "clag", "umbrella": "wump",
 }  # fmt: skip
 
 DAYS = "Monday Tuesday Wednesday Thursday Friday".split()
-ROLES = {"pirate": "Arr", "wizard": "Behold", "robot": "Beep", "poet": "Alas"}
+ROLES = {
+    "pirate": "Arr", "wizard": "Behold", "robot": "Beep", "poet": "Alas", "ghost": "Boo", "king": "Hark",
+    "parrot": "Squawk", "judge": "Order",
+}  # fmt: skip

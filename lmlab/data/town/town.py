@@ -29,18 +29,18 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         Family("pairs", 0.35, 80.0, pairs),
-        Family("facts", 0.16, 20.0, facts),
-        Family("arithmetic", 0.11, 30.0, arithmetic),
-        Family("question_list", 0.07, 30.0, question_list),
-        Family("question_answer", 0.06, 22.0, question_answer),
-        Family("how_to", 0.06, 18.0, how_to),
-        Family("role", 0.02, 20.0, role),
-        Family("news", 0.05, 16.0, news),
-        Family("email", 0.03, 37.47, email),
-        Family("code", 0.03, 19.25, code),
+        Family("facts", 0.16, 21.3, facts),
+        Family("arithmetic", 0.11, 29.0, arithmetic),
+        Family("question_list", 0.07, 32.5, question_list),
+        Family("question_answer", 0.06, 23.1, question_answer),
+        Family("how_to", 0.06, 20.0, how_to),
+        Family("role", 0.02, 22.5, role),
+        Family("news", 0.05, 16.7, news),
+        Family("email", 0.03, 39.1, email),
+        Family("code", 0.03, 19.2, code),
         Family("logic", 0.03, 26.6, logic),
-        Family("story", 0.01, 34.1, story),
-        Family("translation", 0.02, 14.14, translation),
+        Family("story", 0.01, 31.2, story),
+        Family("translation", 0.02, 14.0, translation),
     )
 }
 
