@@ -74,7 +74,7 @@ const CONTROLS = {
     return {el: box, show: v => { if (document.activeElement !== box || !timer || box.value === v) box.value = v; timer = 0; }};
   },
   slider(spec, ctx) {
-    const out = h("output", {}), show = v => { bar.value = v; bar.style.setProperty("--fill", 100 * (v - spec.min) / (spec.max - spec.min || 1) + "%");
+    const out = h("output", {"aria-hidden": "true"}), show = v => { bar.value = v; bar.style.setProperty("--fill", 100 * (v - spec.min) / (spec.max - spec.min || 1) + "%");
       out.textContent = (ctx.labels[spec.name + ":value"] || num(+v, spec.step < 1 ? 2 : 0) + (spec.suffix || "")); };
     const bar = h("input", {type: "range", min: spec.min, max: spec.max, step: spec.step, "aria-label": spec.label, ...KEYS,
       oninput: () => { show(+bar.value); if (spec.live && ctx.model.get("_live")) ctx.set(spec.name, +bar.value); },
