@@ -54,7 +54,7 @@ def test_a_state_gives_the_same_answer_twice_and_can_be_gone_back_to(model: Lang
     ids = random_ids(1, 12, seed=4)
     _, state = model.next_log_probs(ids[:, :6])
     first, _ = model.next_log_probs(ids[:, 6:9], state)
-    other, _ = model.next_log_probs(random_ids(1, 4, seed=5), state)
+    model.next_log_probs(random_ids(1, 4, seed=5), state)
     again, _ = model.next_log_probs(ids[:, 6:9], state)
     assert torch.equal(first, again)
     torch.testing.assert_close(first, model.log_probs(ids[:, :9])[:, -1], atol=2e-5, rtol=0)

@@ -52,9 +52,10 @@ def test_embeddings_are_drawn_wide_enough_for_copying_to_emerge(tied: bool, std:
 @pytest.mark.parametrize("n_layers", [2, 8])
 def test_what_writes_into_the_residual_stream_shrinks_with_depth(n_layers: int):
     block = Transformer(TransformerConfig.tiny(vocab_size=512, n_layers=n_layers)).blocks[0]
-    ordinary = float(block.attention.query.weight.std())
-    assert float(block.attention.output.weight.std()) == pytest.approx(ordinary / math.sqrt(2 * n_layers), rel=0.05)
-    down, up = float(block.mlp.down.weight.std()), float(block.mlp.up.weight.std())
+    weights = {name: weight.detach() for name, weight in block.named_parameters()}
+    query, output = float(weights["attention.query.weight"].std()), float(weights["attention.output.weight"].std())
+    assert output == pytest.approx(query / math.sqrt(2 * n_layers), rel=0.05)
+    down, up = float(weights["mlp.down.weight"].std()), float(weights["mlp.up.weight"].std())
     assert down * math.sqrt(352 / 128) == pytest.approx(up / math.sqrt(2 * n_layers), rel=0.05)
 
 
@@ -80,9 +81,7 @@ def test_the_written_out_attention_equals_the_fused_one(model: Transformer):
     ids = random_ids(2, 30)
     trace = Trace()
     torch.testing.assert_close(model(ids, trace=trace), model(ids), atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        model(ids, trace=Trace(), causal=False), model(ids, causal=False), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(model(ids, trace=Trace(), causal=False), model(ids, causal=False), atol=1e-5, rtol=0)
 
 
 def test_a_trace_holds_what_its_docstring_says(model: Transformer):
