@@ -1,1 +1,1 @@
-"""One loop, its state, what it minimizes, and how it is saved."""
+"""Training: one loop for every stage, from the first gradient step to a folder that `lab.load` opens."""

@@ -1,0 +1,169 @@
+"""One checkpoint: a model folder that anyone can open, and beside it what only a resumed training needs.
+
+A checkpoint is `config.json`, `model.safetensors`, `tokenizer.json` as in every model folder, and
+`train_state.safetensors`: AdamW's moments by parameter name, random generators, and a JSON header with step, schedule,
+data cursor, versions, device and threads. No pickle goes in or out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lmlab.models.load import load_model, save_model
+from lmlab.training.objectives import BatchStream
+from lmlab.training.optimizer import OptimizerSettings, learning_rate
+from lmlab.training.state import TrainState
+
+if TYPE_CHECKING:
+    from lmlab.tokenizer.tokenizer import Tokenizer
+
+STATE_FILE = "train_state.safetensors"
+FORMAT = 1
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used, and why."""
+
+
+def write_checkpoint(folder: Path, state: TrainState, batches: BatchStream, tokenizer: Tokenizer | None = None) -> None:
+    """Write a complete checkpoint into `folder`, which does not exist yet.
+
+    The caller gives it its final name afterwards, so that a half-written one is never taken for a whole one.
+    """
+    folder.mkdir(parents=True)
+    save_model(state.model, folder / "model")
+    for file in sorted((folder / "model").iterdir()):
+        os.replace(file, folder / file.name)
+    (folder / "model").rmdir()
+    if tokenizer is not None:
+        tokenizer.save(folder / "tokenizer.json")
+    tensors, cursor = _tensors(state, batches)
+    header = _header(state, cursor) | {"sha256": _digest(tensors)}
+    save_file(tensors, folder / STATE_FILE, metadata={"lmlab": json.dumps(header)})
+    _flush_to_disk(folder)
+
+
+def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> dict[str, Any]:
+    """Put everything back: weights, moments and generators into `state`, the cursor into `batches`; returns the header.
+
+    `state` is a fresh one with the settings asked for. They may differ from the checkpoint's only where no step that
+    was already done would have been another (a longer plan under the constant schedule, say).
+    Raises CheckpointError naming what does not fit.
+    """
+    header, tensors = _read_state_file(folder / STATE_FILE)
+    _check_same_plan(header, state, folder)
+    saved = load_model(folder)
+    if getattr(saved, "config", None) != getattr(state.model, "config", None):
+        raise CheckpointError(f"{folder} holds a model of another shape than this run's; start a new run folder.")
+    state.model.load_state_dict(saved.state_dict())
+    _restore_moments(state, header, tensors, folder)
+    state.generator.set_state(tensors["rng/generator"])
+    state.step, state.tokens, state.seconds = header["step"], header["tokens"], header["seconds"]
+    batches.load_state({**header["cursor"], **{name.removeprefix("cursor/"): tensor for name, tensor in tensors.items()
+                                               if name.startswith("cursor/")}})
+    return header
+
+
+def _tensors(state: TrainState, batches: BatchStream) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {"rng/generator": state.generator.get_state()}
+    for name, parameter in state.model.named_parameters():
+        for key in MOMENTS:
+            moment = state.optimizer.state[parameter].get(key) if parameter in state.optimizer.state else None
+            if moment is not None:
+                tensors[f"{key}/{name}"] = moment.detach().cpu().contiguous()
+    cursor = {}
+    for name, value in batches.state().items():
+        if isinstance(value, Tensor):
+            tensors[f"cursor/{name}"] = value.contiguous()
+        else:
+            cursor[name] = value
+    return tensors, cursor
+
+
+def _header(state: TrainState, cursor: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "format": FORMAT, "step": state.step, "steps": state.steps, "tokens": state.tokens,
+        "seconds": state.seconds, "seed": state.seed, "settings": asdict(state.settings), "cursor": cursor,
+        "device": str(state.device), "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+
+
+def _restore_moments(state: TrainState, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
+    if header["step"] == 0:
+        return
+    for name, parameter in state.model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        slot: dict[str, Tensor] = {"step": torch.tensor(float(header["step"]), device=parameter.device)}
+        for key in MOMENTS:
+            moment = tensors.get(f"{key}/{name}")
+            if moment is None or moment.shape != parameter.shape:
+                got = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
+                raise CheckpointError(f"{folder / STATE_FILE}: {key}/{name} is {got}, "
+                                      f"expected {tuple(parameter.shape)}; resume from another checkpoint.")
+            slot[key] = moment.to(parameter.device, copy=True)
+        state.optimizer.state[parameter] = slot
+
+
+def _check_same_plan(header: dict[str, Any], state: TrainState, folder: Path) -> None:
+    old = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
+    settings, done = OptimizerSettings(**old), header["step"]
+    differences = [f"{name} {old[name]!r}, now {value!r}" for name, value in asdict(state.settings).items()
+                   if name in ("betas", "eps", "weight_decay", "clip") and old[name] != value]
+    if header["seed"] != state.seed:
+        differences.append(f"seed {header['seed']}, now {state.seed}")
+    if done > state.steps:
+        differences.append(f"{done} steps done, now {state.steps} planned")
+    elif any(learning_rate(s, header["steps"], settings) != learning_rate(s, state.steps, state.settings)
+             for s in range(done)):
+        differences.append(f"{header['steps']} steps of {settings.schedule} at {settings.lr:g}, now "
+                           f"{state.steps} of {state.settings.schedule} at {state.settings.lr:g}")
+    if differences:
+        raise CheckpointError(f"{folder} was trained with {'; '.join(differences)}. "
+                              "Resume with the settings it had, or start a new run folder.")
+
+
+def _read_state_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors, or one sentence about what is wrong with the file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: this is a model, not a checkpoint that training can resume from.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        header: dict[str, Any] = json.loads(metadata["lmlab"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); resume from another checkpoint.") from None
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {header.get('format')!r}, this lmlab reads {FORMAT}.")
+    if header.get("sha256") != _digest(tensors):
+        raise CheckpointError(f"{path} is damaged: its contents do not match its sha256; resume from another checkpoint.")
+    return header, tensors
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)};".encode())
+        digest.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _flush_to_disk(folder: Path) -> None:
+    """A rename is only as good as what it names: the bytes must be on the disk before the name is."""
+    for file in folder.iterdir():
+        with file.open("rb+") as handle:
+            os.fsync(handle.fileno())

@@ -1,0 +1,176 @@
+"""`lmlab train recipe.toml --out DIR`: from a recipe to a model folder, with a line that says how far it is."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from lmlab.data.batches import windows
+from lmlab.data.corpus import Corpus, corpus
+from lmlab.models.transformer import Transformer
+from lmlab.tokenizer.bpe import train_bpe
+from lmlab.tokenizer.load import load_tokenizer
+from lmlab.tokenizer.tokenizer import RESERVED_SPECIALS, Tokenizer
+from lmlab.training.metrics import MetricPoint
+from lmlab.training.objectives import next_token
+from lmlab.training.recipes import Recipe, RecipeError, read_recipe, recipe_text
+from lmlab.training.run import TrainingRun
+from lmlab.training.run_folder import RunFolder
+
+INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended
+
+
+def train_command(recipe: Path, out: Path, resume: bool = False, overrides: list[str] | None = None) -> int:
+    """Make what the recipe says and leave it in `out`; returns the exit code.
+
+    `out` is a run folder (recipe.toml, metrics.jsonl, checkpoints, snapshots) with the finished model in `out/model`.
+    Ctrl-C leaves a checkpoint from which `resume` goes on. Raises ValueError or RuntimeError, in one sentence, for
+    what cannot be trained.
+    """
+    plan = read_recipe(recipe, overrides or [])
+    folder = RunFolder(out)
+    _check_out(folder, plan, resume)
+    if plan.training.threads is not None:
+        torch.set_num_threads(plan.training.threads)
+    say = Progress(sys.stderr, plan.training.steps)
+    try:
+        run, tokenizer = prepare(plan, folder, resume, say)
+    except KeyboardInterrupt:
+        say.line("Interrupted before the first step; nothing was written.")
+        return INTERRUPTED
+    run.start()
+    if not folder.recipe.exists() or not resume:
+        folder.recipe.write_text(recipe_text(plan), encoding="utf-8")
+    interrupted = _watch(run, say)
+    for warning in run.warnings:
+        say.line(warning)
+    if interrupted:
+        say.line(f"Interrupted at step {run.state.step:,}. Go on with: lmlab train {recipe} --out {out} --resume")
+        return INTERRUPTED
+    run.wait()
+    _publish(run, tokenizer, folder)
+    say.line(f"Done: {out / 'model'} holds the model. Open it with lab.load({str(out / 'model')!r}).")
+    return 0
+
+
+def prepare(plan: Recipe, folder: RunFolder, resume: bool, say: Progress | None = None) -> tuple[TrainingRun, Tokenizer]:
+    """Read the corpus, train (or, on a resume, reload) the tokenizer, draw the first weights, make the run."""
+    say = say or Progress(None, plan.training.steps)
+    say.line("Reading the corpus ...")
+    text = corpus_of(plan)
+    latest = folder.latest() if resume else None
+    if latest is not None and (latest / "tokenizer.json").is_file():
+        tokenizer = load_tokenizer(latest / "tokenizer.json")
+    else:
+        say.line("Training the tokenizer ...")
+        tokenizer = tokenizer_of(plan, text)
+    model = Transformer(plan.config(tokenizer.vocab_size), seed=plan.model_seed)
+    training = plan.training
+    batches = windows(text, tokenizer, T=training.T, B=training.B, seed=training.seed)
+    run = TrainingRun(model, batches, next_token, steps=training.steps, seed=training.seed, settings=training.optimizer,
+                      folder=folder.path, save_every=training.save_every, snapshots=training.snapshots,
+                      tokenizer=tokenizer, resume=resume)
+    return run, tokenizer
+
+
+def corpus_of(plan: Recipe) -> Corpus:
+    """The text that [corpus] names."""
+    recipe = plan.corpus
+    if recipe.name != "town":
+        return corpus(recipe.name)
+    return corpus("town", documents=recipe.documents or 20_000, seed=recipe.seed, dialect=recipe.dialect)
+
+
+def tokenizer_of(plan: Recipe, text: Corpus) -> Tokenizer:
+    """The tokenizer that [tokenizer] describes, trained on the first documents of the corpus."""
+    documents = text.documents[: plan.tokenizer.documents]
+    tokenizer, _ = train_bpe(documents, plan.tokenizer.vocab_size, specials=RESERVED_SPECIALS)
+    return tokenizer
+
+
+class Progress:
+    """One line that is written over on a terminal; into a file or a pipe, a line now and then."""
+
+    def __init__(self, stream: TextIO | None, steps: int) -> None:
+        self.stream, self.steps = stream, steps
+        self._live = stream is not None and stream.isatty()
+        self._started, self._first, self._last = time.monotonic(), 0, 0.0
+
+    def line(self, text: str) -> None:
+        self._write(("\r\x1b[K" if self._live else "") + text + "\n")
+
+    def step(self, points: list[MetricPoint]) -> None:
+        """Show the latest point; the loss is the mean of the last fifty."""
+        now = time.monotonic()
+        if not points or now - self._last < (0.5 if self._live else 20.0):
+            return
+        self._last = now
+        text = progress_line(points, self.steps)
+        self._write(f"\r\x1b[K{text}" if self._live else text + "\n")
+
+    def _write(self, text: str) -> None:
+        if self.stream is None:
+            return
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (OSError, ValueError):  # whoever was reading has gone; that is no reason to stop training
+            self.stream = None
+
+
+def progress_line(points: list[MetricPoint], steps: int) -> str:
+    """What a person wants to know while waiting: "step 120 of 3,000 · loss 2.315 · 6,540 tokens/s · 38 min left"."""
+    last, first = points[-1], points[max(0, len(points) - 51)]
+    recent = points[-50:]
+    loss = sum(p.loss for p in recent) / len(recent)
+    text = f"step {last.step:,} of {steps:,} · loss {loss:.3f}"
+    seconds = last.seconds - first.seconds
+    if seconds > 0:
+        left = (steps - last.step) * seconds / (last.step - first.step)
+        text += f" · {(last.tokens - first.tokens) / seconds:,.0f} tokens/s · {_duration(left)} left"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _watch(run: TrainingRun, say: Progress) -> bool:
+    """Show progress until the run ends; True if Ctrl-C ended it."""
+    try:
+        while run.status == "running":
+            say.step(run.log.since(max(0, len(run.log) - 51)))
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        say.line("Stopping after this step, with a checkpoint ...")
+        run.stop()
+        return run.status != "finished"
+    return False
+
+
+def _publish(run: TrainingRun, tokenizer: Tokenizer, folder: RunFolder) -> None:
+    """The finished model in bf16, half the bytes, with the recipe that made it beside it."""
+    run.save(folder.path / "model", tokenizer, dtype=torch.bfloat16)
+    shutil.copyfile(folder.recipe, folder.path / "model" / "recipe.toml")
+
+
+def _check_out(folder: RunFolder, plan: Recipe, resume: bool) -> None:
+    if folder.path.exists() and not folder.path.is_dir():
+        raise RecipeError(f"{folder.path} is a file; --out needs a folder.")
+    holds_run = folder.latest() is not None
+    if not holds_run and folder.path.exists() and not folder.recipe.exists() and any(folder.path.iterdir()):
+        raise RecipeError(f"{folder.path} holds other files; choose a new folder for --out.")
+    if holds_run and not resume:
+        raise RecipeError(f"{folder.path} already holds a run; go on with --resume, or choose a new folder for --out.")
+    if holds_run and folder.recipe.exists():
+        before = read_recipe(folder.recipe)
+        changed = [name for name in ("corpus", "tokenizer", "model", "model_seed") if getattr(before, name) != getattr(plan, name)]
+        changed += [f"training.{name}" for name in ("B", "T") if getattr(before.training, name) != getattr(plan.training, name)]
+        if changed:
+            raise RecipeError(f"{folder.path} was begun with another {', '.join(changed)}; resume with the recipe it has, "
+                              f"{folder.recipe}, or choose a new folder for --out.")

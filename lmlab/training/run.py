@@ -1,0 +1,232 @@
+"""A training that goes on while you look at it: started, paused, stopped, saved; never printing, never a widget."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import torch
+from torch import nn
+
+from lmlab.models.load import save_model
+from lmlab.text_model import TextModel
+from lmlab.training.checkpoint import read_checkpoint, write_checkpoint
+from lmlab.training.loop import train
+from lmlab.training.metrics import MetricLog, MetricPoint
+from lmlab.training.objectives import BatchStream, Objective, next_token
+from lmlab.training.optimizer import OptimizerSettings
+from lmlab.training.run_folder import RunFolder, RunFolderError
+from lmlab.training.state import TrainState
+
+if TYPE_CHECKING:
+    from lmlab.tokenizer.tokenizer import Tokenizer
+
+Result = TypeVar("Result")
+Status = Literal["not started", "running", "paused", "stopped", "finished", "failed"]
+
+
+class TrainingRun:
+    """Trains `model` in a thread of its own and keeps the books.
+
+    `log` has a MetricPoint for every step. With a `folder` the run also writes metrics.jsonl, a checkpoint every
+    `save_every` steps and at the end (the newest two stay), and a model folder at each step named in `snapshots`;
+    `resume=True` goes on from the latest checkpoint there. `warnings` lists what went wrong without stopping it.
+    `start`, `pause`, `resume`, `stop` and `wait` return the run.
+
+    Raises ValueError, in one sentence, for settings that cannot train, and RunFolderError for a folder in use.
+    """
+
+    def __init__(self, model: nn.Module, batches: BatchStream, objective: Objective = next_token, *, steps: int,
+                 seed: int = 0, lr: float | None = None, settings: OptimizerSettings | None = None,
+                 folder: Path | str | None = None, save_every: int | None = None, snapshots: Sequence[int] = (),
+                 tokenizer: Tokenizer | None = None, resume: bool = False) -> None:
+        if lr is not None and settings is not None:
+            raise ValueError("lr and settings were both given; put the rate into OptimizerSettings(lr=...) or give lr.")
+        if save_every is not None and (not isinstance(save_every, int) or save_every < 1):
+            raise ValueError(f"save_every is {save_every!r}; it must be a whole number of steps from 1, or None.")
+        settings = settings or (OptimizerSettings() if lr is None else OptimizerSettings(lr=lr))
+        self.state = TrainState.begin(model, steps=steps, seed=seed, settings=settings)
+        self.batches, self.objective, self.tokenizer = batches, objective, tokenizer
+        self.folder = None if folder is None else RunFolder(folder)
+        self.save_every, self.snapshots = save_every, frozenset(snapshots)
+        self.log = MetricLog(self.folder.metrics if self.folder else None)
+        self.warnings: list[str] = []
+        self._resume = resume
+        self._gate = threading.Condition()
+        self._stepping = self._pausing = self._stopping = False
+        self._visitors = 0
+        self._status: Status = "not started"
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"TrainingRun({self.state.steps:,} steps, seed {self.state.seed})"
+
+    @property
+    def model(self) -> nn.Module:
+        """The model being trained. It changes while the run is running; `snapshot()` is a copy that does not."""
+        return self.state.model
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    def start(self) -> TrainingRun:
+        """Begin, in a thread. A run that was started already is left as it is."""
+        if self._thread is not None:
+            return self
+        self._open_folder()
+        self._status = "running"
+        # A daemon: a kernel that is shut down takes the training with it, and the last checkpoint stays.
+        self._thread = threading.Thread(target=self._work, name="lmlab-training", daemon=True)
+        self._thread.start()
+        return self
+
+    def pause(self) -> TrainingRun:
+        """Stop after the current step until `resume()`."""
+        with self._gate:
+            if self._status == "running":
+                self._pausing, self._status = True, "paused"
+        return self
+
+    def resume(self) -> TrainingRun:
+        """Go on after `pause()`."""
+        with self._gate:
+            if self._status == "paused":
+                self._pausing, self._status = False, "running"
+                self._gate.notify_all()
+        return self
+
+    def stop(self) -> TrainingRun:
+        """End after the current step, for good; the weights so far stay, and a checkpoint if there is a folder."""
+        with self._gate:
+            self._stopping = True
+            self._gate.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        elif self._thread is None:
+            self._status = "stopped"
+        return self
+
+    def wait(self) -> TrainingRun:
+        """Return when the training is over, raising here the error that ended it, if one did."""
+        if self._thread is None:
+            raise RuntimeError(f"{self!r} was not started; call start() first.")
+        while self._thread.is_alive():
+            if self._status == "paused" and not self._stopping:
+                raise RuntimeError(f"{self!r} is paused at step {self.state.step}; call resume() before wait().")
+            self._thread.join(0.1)  # in slices, so that an interrupt reaches the cell on every system
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def snapshot(self) -> nn.Module:
+        """A copy of the model as it is between two steps; the run goes on meanwhile."""
+        return self._between_steps(lambda: copy.deepcopy(self.state.model).eval())
+
+    def save(self, folder: Path | str, tokenizer: Tokenizer, *, dtype: torch.dtype | None = None) -> TextModel:
+        """Write a model folder that `lab.load` opens, and return the model with its tokenizer.
+
+        dtype: torch.bfloat16 halves the file; None keeps the weights as they are.
+        """
+        model = TextModel(self.snapshot(), tokenizer, name=Path(folder).name)
+        model.save(folder, dtype=dtype)
+        return model
+
+    def _between_steps(self, work: Callable[[], Result]) -> Result:
+        """Run `work` while no step is under way."""
+        with self._gate:
+            self._visitors += 1
+            try:
+                self._gate.wait_for(lambda: not self._stepping)
+                return work()
+            finally:
+                self._visitors -= 1
+                self._gate.notify_all()
+
+    def _open_folder(self) -> None:
+        if self.folder is None:
+            return
+        self.folder.acquire()
+        try:
+            latest = self.folder.latest()
+            if latest is not None and not self._resume:
+                raise RunFolderError(f"{self.folder.path} already holds a run ({latest.name}); resume it with "
+                                     "resume=True (--resume), or choose another folder.")
+            if latest is not None:
+                header = read_checkpoint(latest, self.state, self.batches)
+                self.log.resume_at(self.state.step)
+                if header["threads"] != torch.get_num_threads():
+                    self.warnings.append(f"The checkpoint was made with {header['threads']} threads, this run has "
+                                         f"{torch.get_num_threads()}: losses may differ in the last digits.")
+        except BaseException:
+            self.folder.release()
+            raise
+
+    def _work(self) -> None:
+        """The thread: train, then leave a checkpoint and the books in order, whatever happened."""
+        ended: Status = "failed"
+        try:
+            self._enter_step()
+            if not self._stopping:
+                train(self.state, self.batches, self.objective, self.state.steps, self._after_step)
+            ended = "finished" if self.state.step >= self.state.steps else "stopped"
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._leave_step()
+            try:
+                self._checkpoint()
+            finally:
+                self.log.close()
+                if self.folder is not None:
+                    self.folder.release()
+                self._status = ended
+
+    def _after_step(self, state: TrainState, point: MetricPoint) -> bool:
+        self.log.append(point)
+        if state.step in self.snapshots:
+            self._keep_snapshot()
+        if self.save_every is not None and state.step % self.save_every == 0 and state.step < state.steps:
+            self._checkpoint()
+        self._leave_step()
+        return self._enter_step()
+
+    def _enter_step(self) -> bool:
+        """Wait while paused or while someone reads the model; False says that the run should end."""
+        with self._gate:
+            self._gate.wait_for(lambda: self._stopping or not (self._pausing or self._visitors))
+            self._stepping = True
+            return not self._stopping
+
+    def _leave_step(self) -> None:
+        with self._gate:
+            self._stepping = False
+            self._gate.notify_all()
+
+    def _keep_snapshot(self) -> None:
+        if self.folder is not None:
+            self._write("snapshot", self.folder.add_snapshot, self._write_model)
+
+    def _checkpoint(self) -> None:
+        if self.folder is not None and self.state.step > 0:
+            self._write("checkpoint", self.folder.add_checkpoint,
+                        lambda folder: write_checkpoint(folder, self.state, self.batches, self.tokenizer))
+
+    def _write(self, what: str, publish: Callable[[int, Callable[[Path], None]], Path],
+               write: Callable[[Path], None]) -> None:
+        """Write to the run folder; a disk that is full costs this one file and a warning, not the training."""
+        try:
+            publish(self.state.step, write)
+        except OSError as error:
+            self.warnings.append(f"The {what} of step {self.state.step} could not be written ({error.strerror or error}); "
+                                 "the earlier ones are intact and training goes on.")
+
+    def _write_model(self, folder: Path) -> None:
+        if self.tokenizer is None:
+            save_model(self.state.model, folder, dtype=torch.bfloat16)
+        else:
+            TextModel(self.state.model, self.tokenizer, name=folder.name).save(folder, dtype=torch.bfloat16)

@@ -1,0 +1,139 @@
+"""A run's folder: recipe.toml, metrics.jsonl, lock, checkpoints/step-000300/, snapshots/, and `latest`, which names one.
+
+At any moment, a power cut included, `latest` names a complete checkpoint: new checkpoints get new names, and only
+when one is whole is the little text file swapped for another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+STEP_NAME = re.compile(r"step-(\d{6,})")
+
+
+class RunFolderError(RuntimeError):
+    """The folder cannot be used for this run, and why."""
+
+
+class RunFolder:
+    """Paths and promises of one run's folder; `keep` is how many checkpoints stay."""
+
+    def __init__(self, path: Path | str, *, keep: int = 2) -> None:
+        self.path = Path(path)
+        self.keep = keep
+        self.checkpoints = self.path / "checkpoints"
+        self.snapshots = self.path / "snapshots"
+        self.metrics = self.path / "metrics.jsonl"
+        self.recipe = self.path / "recipe.toml"
+        self._latest = self.path / "latest"
+        self._lock = self.path / "lock"
+
+    def latest(self) -> Path | None:
+        """The newest complete checkpoint, or None where there is none yet."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            name = self._latest.read_text(encoding="utf-8").strip()
+            if STEP_NAME.fullmatch(name) and (self.checkpoints / name).is_dir():
+                return self.checkpoints / name
+        return None
+
+    def add_checkpoint(self, step: int, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a new folder, name it after the step, point `latest` at it, and drop the oldest.
+
+        Raises OSError (a full disk, say) with the earlier checkpoints untouched.
+        """
+        final = self.checkpoints / f"step-{step:06d}"
+        if self.latest() == final:
+            return final
+        self._publish(final, write)
+        waiting = self._latest.with_name(f".latest-{os.getpid()}")
+        with waiting.open("w", encoding="utf-8") as file:
+            file.write(final.name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(waiting, self._latest)
+        self._prune(final)
+        return final
+
+    def add_snapshot(self, step: int, write: Callable[[Path], None]) -> Path:
+        """A model folder that stays: snapshots/step-000300. One of an earlier attempt at the same step is replaced."""
+        final = self.snapshots / f"step-{step:06d}"
+        self._publish(final, write)
+        return final
+
+    def _publish(self, final: Path, write: Callable[[Path], None]) -> None:
+        unfinished = final.with_name(f".{final.name}-{os.getpid()}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(unfinished)
+            if final.exists():  # complete but never named by `latest`: the run was killed in between
+                shutil.rmtree(final)
+            os.replace(unfinished, final)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+    def _prune(self, newest: Path) -> None:
+        steps = {path: int(match[1]) for path in self.checkpoints.iterdir()
+                 if (match := STEP_NAME.fullmatch(path.name))}
+        older = sorted((p for p in steps if p != newest and steps[p] < steps[newest]), key=lambda p: steps[p])
+        beyond = [p for p in steps if steps[p] > steps[newest]]  # from an attempt that was resumed before this point
+        unfinished = [p for p in self.checkpoints.iterdir() if p.name.startswith(".")]
+        for path in [*older[: max(0, len(older) - self.keep + 1)], *beyond, *unfinished]:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def acquire(self) -> None:
+        """Take the lock: at most one training writes here. A lock whose process is gone is taken over.
+
+        Raises RunFolderError naming the process that holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        me = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
+        for _ in range(2):
+            try:
+                with self._lock.open("x", encoding="utf-8") as file:
+                    json.dump(me, file)
+                return
+            except FileExistsError:
+                holder = self._holder()
+                if holder is not None:
+                    raise RunFolderError(f"{self.path} is in use by {holder}; wait for it, stop it, or choose another "
+                                         "folder.") from None
+                self._lock.unlink(missing_ok=True)
+        raise RunFolderError(f"{self.path / 'lock'} changes while we look at it; another run is starting: choose "
+                             "another folder.")
+
+    def release(self) -> None:
+        """Give the lock back, if it is ours."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if json.loads(self._lock.read_text(encoding="utf-8")).get("pid") == os.getpid():
+                self._lock.unlink(missing_ok=True)
+
+    def _holder(self) -> str | None:
+        """Who holds the lock, in words, or None where nobody alive does."""
+        try:
+            lock = json.loads(self._lock.read_text(encoding="utf-8"))
+            pid, host, started = int(lock["pid"]), str(lock["host"]), float(lock["started"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # torn by a kill while it was written: nobody's
+        if host != socket.gethostname():
+            return f"process {pid} on {host} (if that machine is gone, delete {self._lock})"
+        # A process number is used again after a while; the same number with another birthday is a stranger.
+        alive = psutil.pid_exists(pid) and abs(_started(pid) - started) < 2.0
+        return (f"process {pid}" if pid != os.getpid() else "another run of this kernel") if alive else None
+
+
+def _started(pid: int) -> float:
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return -1.0
