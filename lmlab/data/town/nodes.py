@@ -34,8 +34,14 @@ def split_words(text: str) -> tuple[str, ...]:
 class Variables(dict[str, Value]):
     """The values drawn so far. Never changed in place, so that it can stand in a set of states."""
 
+    __slots__ = ("_hash",)
+
     def __hash__(self) -> int:  # type: ignore[override]
-        return hash(frozenset(self.items()))
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash: int = hash(frozenset(self.items()))
+            return self._hash
 
     def __missing__(self, name: str) -> Value:
         raise GrammarError(f"variable {name!r} is used before any bind or pick has drawn it")

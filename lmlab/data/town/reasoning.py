@@ -132,8 +132,9 @@ def pairs(dialect: str) -> Node:
     parts: list[Node | str] = []
     for i in range(N_PAIRS):
         parts.append(pick_other(f"k{i}", keys, *(f"k{j}" for j in range(i))))
+        parts.append(f"{{k{i}}} =>")
         parts.append(pick_other(f"v{i}", values, *(f"v{j}" for j in range(i))))
-        parts.append(f"{{k{i}}} => {{v{i}}}\n")
+        parts.append(f" {{v{i}}}\n")
     query = alt(*(f"{{k{i}}} => {{v{i}}}" for i in range(N_PAIRS)))
     for n in range(N_QUERIES):
         parts += [query, "\n"] if n + 1 < N_QUERIES else [query]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from lmlab.data.town.grammar import Grammar, Live
@@ -98,7 +99,7 @@ class Town:
             live = live.after(word)
         return total
 
-    @property
+    @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word (pre-token) that the town has."""
         return terminals(self.grammar)
