@@ -76,7 +76,7 @@ def question_list(dialect: str) -> Node:
         _explain(answer=False),
         seq(bind("t", THINGS), "How do I make {t.name}?"),
         seq(bind("pet", PETS), alt(*IDLE)),
-        weights=(0.36, 0.14, 0.2, 0.1, 0.2),
+        weights=(0.3, 0.14, 0.24, 0.16, 0.16),
     )
     question = seq(one, forget("p", "a", "b", "op", "topic", "t", "pet"))
     more = seq("\n", question)
