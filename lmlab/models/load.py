@@ -75,7 +75,7 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = torch.float32)
     """
     folder = Path(folder)
     heal(folder)
-    check_is_folder(folder)
+    check_is_model_folder(folder)
     settings = read_json(folder / "config.json")
     family = family_of(settings)
     config = family.to_config(settings)
@@ -92,12 +92,14 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = torch.float32)
     return model
 
 
-def check_is_folder(folder: Path) -> None:
-    """Raise FileNotFoundError or ValueError, in one sentence, unless this is a folder."""
+def check_is_model_folder(folder: Path) -> None:
+    """Raise FileNotFoundError or ValueError, in one sentence, unless this is a folder with a config.json."""
     if not folder.exists():
         raise FileNotFoundError(f"There is no model folder {folder}.")
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: a model is a folder with config.json and {WEIGHTS}.")
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"{folder} holds no config.json, so it is not a model folder.")
 
 
 def _own_weights(model: Transformer) -> dict[str, Tensor]:

@@ -105,7 +105,9 @@ class TextModel:
     ) -> list[float]:
         """`log_prob` of several continuations of one prompt, which is read once."""
         prompt, space = split_trailing_space(given)
-        listed = [self.tokenizer.encode(space + text, allow_special=allow_special) for text in continuations]
+        listed = [
+            self.tokenizer.encode(space + text if text else "", allow_special=allow_special) for text in continuations
+        ]
         context, longest = self.max_seq_len, max(map(len, listed), default=0)
         # Room for what follows is made at once, so that the same prompt stands before every continuation.
         room = None if context is None else max(1, context - max(0, longest - 1))

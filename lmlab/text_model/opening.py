@@ -62,16 +62,15 @@ def _latest_checkpoint(folder: Path) -> Path:
 
 def _check_tokenizer_file(folder: Path) -> None:
     from lmlab.formats.safetensors_file import check_regular_file
-    from lmlab.models.load import check_is_folder
+    from lmlab.models.load import check_is_model_folder
 
-    check_is_folder(folder)
-    if not (folder / "tokenizer.json").exists() and (folder / "config.json").exists():
+    check_is_model_folder(folder)
+    if not (folder / "tokenizer.json").exists():
         raise FileNotFoundError(
             f"{folder} has a model and no tokenizer.json: open it with lab.load_model and give it its tokenizer, "
             "lab.TextModel(model, tokenizer, name='mine')."
         )
-    if (folder / "config.json").exists():
-        check_regular_file(folder / "tokenizer.json")
+    check_regular_file(folder / "tokenizer.json")
 
 
 def _why_not_a_file(path: Path) -> str:
