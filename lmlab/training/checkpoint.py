@@ -7,19 +7,18 @@ data cursor, versions, device and threads. No pickle goes in or out.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
+from lmlab.formats.hf_folder import Writer, check_manifest
+from lmlab.formats.safetensors_file import parse_json, read_tensors, write_tensors
 from lmlab.models.load import load_model, save_model
 from lmlab.training.objectives import BatchStream
 from lmlab.training.optimizer import OptimizerSettings, learning_rate
@@ -38,21 +37,15 @@ class CheckpointError(ValueError):
 
 
 def write_checkpoint(folder: Path, state: TrainState, batches: BatchStream, tokenizer: Tokenizer | None = None) -> None:
-    """Write a complete checkpoint into `folder`, which does not exist yet.
-
-    The caller gives it its final name afterwards, so that a half-written one is never taken for a whole one.
-    """
-    folder.mkdir(parents=True)
-    save_model(state.model, folder / "model")
-    for file in sorted((folder / "model").iterdir()):
-        os.replace(file, folder / file.name)
-    (folder / "model").rmdir()
-    if tokenizer is not None:
-        tokenizer.save(folder / "tokenizer.json")
+    """Write a complete checkpoint into `folder`, which appears all at once or not at all."""
     tensors, cursor = _tensors(state, batches)
-    header = _header(state, cursor) | {"sha256": _digest(tensors)}
-    save_file(tensors, folder / STATE_FILE, metadata={"lmlab": json.dumps(header)})
-    _flush_to_disk(folder)
+    header = {"lmlab": json.dumps(_header(state, cursor))}
+    files: dict[str, Writer] = {STATE_FILE: lambda path: write_tensors(path, tensors, metadata=header)}
+    settings = {}
+    if tokenizer is not None:
+        files["tokenizer.json"] = tokenizer.save
+        settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
+    save_model(state.model, folder, settings=settings, files=files)
 
 
 def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> dict[str, Any]:
@@ -69,7 +62,7 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
         raise CheckpointError(f"{folder} holds a model of another shape than this run's; start a new run folder.")
     state.model.load_state_dict(saved.state_dict())
     _restore_moments(state, header, tensors, folder)
-    state.generator.set_state(tensors["rng/generator"])
+    state.generator.set_state(tensors["rng/generator"].clone())
     state.step, state.tokens, state.seconds = header["step"], header["tokens"], header["seconds"]
     batches.load_state({**header["cursor"], **{name.removeprefix("cursor/"): tensor for name, tensor in tensors.items()
                                                if name.startswith("cursor/")}})
@@ -140,30 +133,10 @@ def _read_state_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and tensors, or one sentence about what is wrong with the file."""
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: this is a model, not a checkpoint that training can resume from.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        header: dict[str, Any] = json.loads(metadata["lmlab"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); resume from another checkpoint.") from None
+    check_manifest(path.parent)
+    tensors = read_tensors(path)
+    with safe_open(str(path), framework="pt") as file:
+        header = parse_json((file.metadata() or {}).get("lmlab", "{}").encode(), path)
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {header.get('format')!r}, this lmlab reads {FORMAT}.")
-    if header.get("sha256") != _digest(tensors):
-        raise CheckpointError(f"{path} is damaged: its contents do not match its sha256; resume from another checkpoint.")
     return header, tensors
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)};".encode())
-        digest.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _flush_to_disk(folder: Path) -> None:
-    """A rename is only as good as what it names: the bytes must be on the disk before the name is."""
-    for file in folder.iterdir():
-        with file.open("rb+") as handle:
-            os.fsync(handle.fileno())

@@ -47,6 +47,8 @@ class TrainingRun:
             raise ValueError("lr and settings were both given; put the rate into OptimizerSettings(lr=...) or give lr.")
         if save_every is not None and (not isinstance(save_every, int) or save_every < 1):
             raise ValueError(f"save_every is {save_every!r}; it must be a whole number of steps from 1, or None.")
+        if any(not isinstance(step, int) or step < 1 for step in snapshots):
+            raise ValueError(f"snapshots is {list(snapshots)!r}; it must be steps from 1, for example [100, 400].")
         settings = settings or (OptimizerSettings() if lr is None else OptimizerSettings(lr=lr))
         self.state = TrainState.begin(model, steps=steps, seed=seed, settings=settings)
         self.batches, self.objective, self.tokenizer = batches, objective, tokenizer

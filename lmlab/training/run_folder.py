@@ -46,14 +46,16 @@ class RunFolder:
         return None
 
     def add_checkpoint(self, step: int, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a new folder, name it after the step, point `latest` at it, and drop the oldest.
+        """Let `write` make a folder named after the step (all at once or not at all), point `latest` at it, drop the oldest.
 
         Raises OSError (a full disk, say) with the earlier checkpoints untouched.
         """
         final = self.checkpoints / f"step-{step:06d}"
         if self.latest() == final:
             return final
-        self._publish(final, write)
+        if final.exists():  # of an earlier attempt, killed before `latest` named it or resumed from before it
+            shutil.rmtree(final)
+        write(final)
         waiting = self._latest.with_name(f".latest-{os.getpid()}")
         with waiting.open("w", encoding="utf-8") as file:
             file.write(final.name + "\n")
@@ -66,21 +68,8 @@ class RunFolder:
     def add_snapshot(self, step: int, write: Callable[[Path], None]) -> Path:
         """A model folder that stays: snapshots/step-000300. One of an earlier attempt at the same step is replaced."""
         final = self.snapshots / f"step-{step:06d}"
-        self._publish(final, write)
+        write(final)
         return final
-
-    def _publish(self, final: Path, write: Callable[[Path], None]) -> None:
-        unfinished = final.with_name(f".{final.name}-{os.getpid()}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(unfinished)
-            if final.exists():  # complete but never named by `latest`: the run was killed in between
-                shutil.rmtree(final)
-            os.replace(unfinished, final)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
 
     def _prune(self, newest: Path) -> None:
         steps = {path: int(match[1]) for path in self.checkpoints.iterdir()
