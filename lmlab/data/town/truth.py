@@ -7,6 +7,7 @@ the pieces already are a word, there are two: the word has ended, or it goes on.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class TruthState:
     def __init__(self, hypotheses: Sequence[tuple[Live, tuple[int, ...], float]]) -> None:
         total = sum(mass for _, _, mass in hypotheses)
         self.hypotheses = tuple((live, pieces, mass / total) for live, pieces, mass in hypotheses)
-        self._log_probs: Tensor | None = None
+        self._log_probs: dict[int, float] | None = None
 
     @property
     def possible(self) -> bool:
@@ -92,17 +93,26 @@ class TownTruth:
                 hypotheses.append((live, longer, going_on))
         return TruthState(hypotheses)
 
-    def _row(self, state: TruthState) -> Tensor:
-        """(V,) log-probabilities of the next token."""
+    def _row(self, state: TruthState) -> dict[int, float]:
+        """The log-probabilities of the next tokens that are possible."""
         if state._log_probs is None:
-            probabilities = torch.zeros(self.vocab_size, dtype=torch.float64)
+            found: dict[int, float] = {}
             for live, pieces, mass in state.hypotheses:
                 words = self._words(live, pieces)
                 total = sum(p for _, _, p in words)
                 for _, own, p in words:
-                    probabilities[own[len(pieces)]] += mass * p / total
-            state._log_probs = probabilities.log().float()
+                    token = own[len(pieces)]
+                    found[token] = found.get(token, 0.0) + mass * p / total
+            state._log_probs = {token: math.log(p) for token, p in found.items()}
         return state._log_probs
+
+    def _tensor(self, rows: Sequence[dict[int, float]]) -> Tensor:
+        """(rows, V) of float32, -inf where a row says nothing."""
+        out = torch.full((len(rows), self.vocab_size), -math.inf)
+        for row, target in zip(rows, out, strict=True):
+            if row:
+                target[torch.tensor(list(row))] = torch.tensor(list(row.values()))
+        return out
 
     def _states(self, ids: list[int], state: TruthState | None) -> list[TruthState]:
         """The state after each of the ids. A BOS in front of everything is where a text begins."""
@@ -131,8 +141,8 @@ class TownTruth:
     def log_probs(self, ids: Tensor) -> Tensor:
         """(B, T) to (B, T, V), float32: row t predicts token t + 1."""
         ids = check_ids(ids, self.vocab_size)
-        rows = [[self._row(state) for state in self._states(row, None)] for row in ids.tolist()]
-        return torch.stack([torch.stack(row) for row in rows])
+        rows = [self._row(state) for row in ids.tolist() for state in self._states(row, None)]
+        return self._tensor(rows).view(*ids.shape, self.vocab_size)
 
     def next_log_probs(
         self, ids: Tensor, state: Sequence[TruthState] | None = None
@@ -143,4 +153,4 @@ class TownTruth:
             after = tuple(self._state_of(tuple(row)) for row in rows)
         else:
             after = tuple(self._states(row, before)[-1] for row, before in zip(rows, state, strict=True))
-        return torch.stack([self._row(one) for one in after]), after
+        return self._tensor([self._row(one) for one in after]), after
