@@ -95,6 +95,15 @@ class Lab:
         self._wait(FINISHED, "the end of the new cell", timeout)
         return self.text(-1)
 
+    def delete_last_cell(self) -> None:
+        """Take back what ``add_cell`` added."""
+        self.page.evaluate(
+            """() => {
+              const shared = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+              shared.deleteCell(shared.cells.length - 1);
+            }"""
+        )
+
     def command(self, name: str, **arguments: Any) -> None:
         """One of JupyterLab's own commands; returns when it began, not when it is done."""
         self.page.evaluate(

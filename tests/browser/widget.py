@@ -11,9 +11,15 @@ from playwright.sync_api import Locator, expect
 if TYPE_CHECKING:
     from tests.browser.lab_page import Lab
 
+# Of a group of radio buttons Tab reaches one: the chosen one, or the first where none is.
 FOCUSABLE = """(root) => [...root.querySelectorAll("input, button, select, textarea, a[href], [tabindex]")]
   .filter((e) => e.tabIndex >= 0 && !e.disabled && e.getClientRects().length
-    && getComputedStyle(e).visibility !== "hidden")"""
+    && getComputedStyle(e).visibility !== "hidden")
+  .filter((e, i, all) => {
+    if (e.type !== "radio") return true;
+    const group = all.filter((other) => other.type === "radio" && other.name === e.name);
+    return e === (group.find((other) => other.checked) ?? group[0]);
+  })"""
 NAME_OF = """(e) => (e.getAttribute("aria-label")
   || [...(e.labels ?? [])].map((label) => label.textContent).join(" ")
   || (e.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "")
@@ -33,8 +39,8 @@ class Widget:
 
     @property
     def status(self) -> Locator:
-        """The readout, a live region."""
-        return self.root.get_by_role("status").first
+        """The readout: the one live region of the widget."""
+        return self.root.get_by_role("status")
 
     def readout(self) -> str:
         """The sentence of the readout."""
@@ -56,6 +62,11 @@ class Widget:
         expect(self.status, f"the readout still says “{before}”").not_to_have_text(before)
         expect(self.status).not_to_be_empty()
         return self.readout()
+
+    def error(self) -> str:
+        """The sentence of the red strip, empty where all is well."""
+        strip = self.root.get_by_role("alert")
+        return (strip.text_content() or "").strip() if strip.count() and strip.is_visible() else ""
 
     def control(self, name: str) -> Locator:
         """The control with this accessible name: "prompt", "bits", …"""
