@@ -11,15 +11,16 @@ heap whose outdated entries are put right when they surface.  (Counts of the pai
 
 from __future__ import annotations
 
+import bisect
 import gc
 import heapq
 import warnings
-from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
-from lmlab.tokenizer.merge_log import N_RUNNERS_UP, MergeLog
-from lmlab.tokenizer.split import SPLIT_GPT2, count_pretokens, resolve_split
+from lmlab.tokenizer.merge_log import N_RUNNERS_UP, PAIR_BITS, PAIR_MASK, TOP_COUNT, MergeLog, entry
+from lmlab.tokenizer.split import SPLIT_GPT2, splitter
 from lmlab.tokenizer.tokenizer import Tokenizer
 
 #: The special tokens that our own tokenizers reserve from the first day; the first is BOS and EOS in one.
@@ -34,10 +35,6 @@ RESERVED_SPECIALS = (
     "<|result|>",
 )
 
-# A pair of ids is one integer, and so is a heap entry (a count, then a pair): integers compare fastest.
-_BITS = 22
-_LOW = (1 << _BITS) - 1
-_TOP = 1 << 44
 MAX_VOCAB_SIZE = 1 << 20
 _BYTE_RANK = bytes(BYTES_IN_ORDER.index(byte) for byte in range(256))
 
@@ -63,16 +60,16 @@ def train_bpe(
     >>> tokenizer.encode("aaabdaaabac")
     [258, 100, 258, 97, 99]
     """
-    split = resolve_split(split)
     n_merges = _merges_wanted(vocab_size, specials)
+    cut = splitter(split)
     texts = [text_or_iterable] if isinstance(text_or_iterable, str) else text_or_iterable
-    counts = _as_bytes(count_pretokens(_only_text(texts), split))
+    counts = _as_bytes(cut.count(_only_text(texts)))
     if not counts:
         raise ValueError("the text to train on is empty; give a string, or an iterable of documents with text in them")
     paused = gc.isenabled()  # millions of small integers and no cycles: collecting garbage would cost a tenth
     gc.disable()
     try:
-        log = PairTable(counts).train(n_merges, split)
+        log = learn(counts, n_merges, cut.pattern)
     finally:
         if paused:
             gc.enable()
@@ -124,122 +121,127 @@ def _as_bytes(counts: Mapping[str, int]) -> dict[bytes, int]:
 class PairTable:
     """All words of a corpus as linked lists of symbols, with the count and the places of every pair.
 
-    Position i holds symbol `symbols[i]` and the positions of its neighbors; a position whose symbol was joined to
-    the one before holds -1.  `weights[i]` is how often its word occurs.  The last position, -1, is outside.
+    Place i holds symbol `symbols[i]` and the places of its neighbors; where the symbol was joined to the one before
+    it holds -1, and so does the last place, which is outside.  `weights[i]` is how often the word around i occurs.
     """
 
     def __init__(self, words: Mapping[bytes, int]) -> None:
         joined = b"".join(words)
-        n = len(joined)
+        outside = len(joined)
         self.symbols = [*joined, -1]
-        self.before = list(range(-1, n))
-        self.after = list(range(1, n + 1))
+        self.before = list(range(-1, outside))
+        self.after = list(range(1, outside + 1))
         self.weights: list[int] = []
-        self.counts: dict[int, int] = {}
-        self.places: dict[int, list[int]] = {}
-        self.n_tokens = 0
         start = 0
         for word, count in words.items():
             self.weights += [count] * len(word)
-            self.n_tokens += count * len(word)
-            self.before[start] = n
+            self.before[start] = outside
             start += len(word)
-            self.after[start - 1] = n
-        self._count_pairs()
+            self.after[start - 1] = outside
+        self.n_tokens = sum(self.weights)
+        self.counts: defaultdict[int, int] = defaultdict(int)
+        self.places: defaultdict[int, list[int]] = defaultdict(list)
+        for place, (left, following) in enumerate(zip(self.symbols, self.after, strict=False)):
+            self.places[left << PAIR_BITS | self.symbols[following]].append(place)
+        for pair in [pair for pair in self.places if pair < 0]:  # x << PAIR_BITS | -1 is -1: the end of a word
+            del self.places[pair]
+        for pair, here in self.places.items():
+            self.counts[pair] = sum([self.weights[place] for place in here])
 
-    def _count_pairs(self) -> None:
-        counts, places = self.counts, self.places
-        symbols, weights = self.symbols, self.weights
-        for place, following in enumerate(self.after):
-            right = symbols[following]
-            if right >= 0:
-                pair = symbols[place] << _BITS | right
-                if pair in counts:
-                    counts[pair] += weights[place]
-                    places[pair].append(place)
-                else:
-                    counts[pair] = weights[place]
-                    places[pair] = [place]
-
-    def train(self, n_merges: int, split: str) -> MergeLog:
-        """Join the first pair by the written rule, `n_merges` times or until none is left."""
-        heap = [(_TOP - count) << 2 * _BITS | pair for pair, count in self.counts.items()]
-        heapq.heapify(heap)
-        rows = array("q")
-        n_tokens = [self.n_tokens]
-        for new in range(256, 256 + n_merges):
-            best = self._surface(heap, 1 + N_RUNNERS_UP)
-            if not best:
-                break
-            for count, pair in best:
-                rows.extend((pair >> _BITS, pair & _LOW, count))
-            rows.extend([0] * (3 * (1 + N_RUNNERS_UP - len(best))))
-            for count, pair in best[1:]:
-                heapq.heappush(heap, (_TOP - count) << 2 * _BITS | pair)
-            for pair in self.join(best[0][1], new):
-                heapq.heappush(heap, (_TOP - self.counts[pair]) << 2 * _BITS | pair)
-            n_tokens.append(self.n_tokens)
-        return MergeLog(rows, n_tokens, split=split)
-
-    def _surface(self, heap: list[int], n: int) -> list[tuple[int, int]]:
-        """Take the first `n` pairs off the heap as (count, pair), putting back right what had an old count."""
-        counts = self.counts
-        found: list[tuple[int, int]] = []
-        while heap and len(found) < n:
-            entry = heap[0]
-            pair = entry & (1 << 2 * _BITS) - 1
-            count = counts.get(pair, 0)
-            if count <= 0:
-                heapq.heappop(heap)
-            elif count != _TOP - (entry >> 2 * _BITS):
-                heapq.heapreplace(heap, (_TOP - count) << 2 * _BITS | pair)
-            else:
-                heapq.heappop(heap)
-                found.append((count, pair))
-        return found
-
-    def join(self, pair: int, new: int) -> list[int]:
+    def join(self, pair: int, new: int) -> set[int]:
         """Replace the pair by the symbol `new` everywhere; the pairs that this creates."""
-        left, right = pair >> _BITS, pair & _LOW
-        symbols, before, after, weights = self.symbols, self.before, self.after, self.weights
-        counts, places = self.counts, self.places
-        fresh: list[int] = []
-        here = places.pop(pair)
+        left, right = pair >> PAIR_BITS, pair & (1 << PAIR_BITS) - 1
+        symbols, before, after = self.symbols, self.before, self.after
+        here = self.places.pop(pair, [])
         if left == right:
             here.sort()  # in a run of equal symbols the pairs overlap, and the leftmost wins
+        places_before: defaultdict[int, list[int]] = defaultdict(list)  # by the symbol that stands before
+        places_after: defaultdict[int, list[int]] = defaultdict(list)
+        n_tokens = self.counts[pair]
         for place in here:
             other = after[place]
-            if symbols[place] != left or symbols[other] != right:
-                continue
-            weight = weights[place]
-            self.n_tokens -= weight
-            symbols[place] = new
-            symbols[other] = -1
-            following = after[other]
-            after[place] = following
-            previous = before[place]
-            symbol = symbols[previous]
-            if symbol >= 0:
-                counts[symbol << _BITS | left] -= weight
-                made = symbol << _BITS | new
-                if made in counts:
-                    counts[made] += weight
-                    places[made].append(previous)
-                else:
-                    counts[made] = weight
-                    places[made] = [previous]
-                    fresh.append(made)
-            symbol = symbols[following]
-            if symbol >= 0:
+            if symbols[other] == right and symbols[place] == left:
+                symbols[place], symbols[other] = new, -1
+                following, previous = after[other], before[place]
+                after[place] = following
                 before[following] = place
-                counts[right << _BITS | symbol] -= weight
-                made = new << _BITS | symbol
-                if made in counts:
-                    counts[made] += weight
-                    places[made].append(place)
-                else:
-                    counts[made] = weight
-                    places[made] = [place]
-                    fresh.append(made)
-        del counts[pair]
-        return fresh
+                places_after[symbols[following]].append(place)
+                places_before[symbols[previous]].append(previous)
+        if left == right:  # the count took in overlapping pairs, which were not all joined
+            n_tokens = sum([self.weights[place] for at in places_after.values() for place in at])
+        self.n_tokens -= n_tokens
+        made = self._exchange(places_after, right << PAIR_BITS, new << PAIR_BITS, 0)
+        made |= self._exchange(places_before, left, new, PAIR_BITS)
+        self.counts.pop(pair, None)
+        return made
+
+    def _exchange(self, groups: Mapping[int, list[int]], old: int, new: int, shift: int) -> set[int]:
+        """For each neighbor symbol take its places from the pair with `old` and give them to the one with `new`."""
+        weights, counts, places = self.weights, self.counts, self.places
+        made = set()
+        for symbol, at in groups.items():
+            if symbol >= 0:
+                weight = sum([weights[place] for place in at])
+                counts[symbol << shift | old] -= weight
+                pair = symbol << shift | new
+                counts[pair] += weight
+                places[pair] += at
+                made.add(pair)
+        return made
+
+
+class Leaders:
+    """The pairs in the order of the written rule: the first few sorted, the rest in a heap.
+
+    An entry is one integer, smaller for a higher count and then for a smaller pair.  Counts only fall, so an outdated
+    entry stands too early; it is put right when it comes up.
+    """
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._counts = counts
+        self._first: list[int] = []
+        self._rest = [entry(pair, count) for pair, count in counts.items()]
+        heapq.heapify(self._rest)
+
+    def add(self, pairs: Iterable[int]) -> None:
+        """Enter pairs that did not exist before."""
+        for pair in pairs:
+            heapq.heappush(self._rest, entry(pair, self._counts[pair]))
+
+    def first(self, n: int) -> tuple[int, ...]:
+        """The entries of the first `n` pairs, or of all where there are fewer."""
+        first, rest, counts = self._first, self._rest, self._counts
+        kept = []
+        for old in first:
+            count = counts.get(old & PAIR_MASK, 0)
+            if old >> 2 * PAIR_BITS == TOP_COUNT - count:
+                kept.append(old)
+            elif count > 0:
+                heapq.heappush(rest, entry(old & PAIR_MASK, count))
+        first = kept
+        while rest and (len(first) < n or rest[0] < first[-1]):
+            old = rest[0]
+            count = counts.get(old & PAIR_MASK, 0)
+            if count <= 0:
+                heapq.heappop(rest)
+            elif old >> 2 * PAIR_BITS != TOP_COUNT - count:
+                heapq.heapreplace(rest, entry(old & PAIR_MASK, count))
+            else:
+                bisect.insort(first, heapq.heappop(rest))
+                if len(first) > n:
+                    heapq.heappush(rest, first.pop())
+        self._first = first
+        return tuple(first)
+
+
+def learn(words: Mapping[bytes, int], n_merges: int, split: str) -> MergeLog:
+    """Join the first pair by the written rule, `n_merges` times or until no pair is left."""
+    table = PairTable(words)
+    leaders = Leaders(table.counts)
+    rows: list[tuple[int, ...]] = []
+    n_tokens = [table.n_tokens]
+    while len(rows) < n_merges and (row := leaders.first(1 + N_RUNNERS_UP)):
+        leaders.add(table.join(row[0] & PAIR_MASK, 256 + len(rows)))
+        rows.append(row)
+        n_tokens.append(table.n_tokens)
+    return MergeLog(rows, n_tokens, split=split)

@@ -68,7 +68,7 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "byte_fallback": False,
             "ignore_merges": False,
             "vocab": {to_visible(token): n for n, token in enumerate(tokens) if n not in special_ids}
-            | {name: n for name, n in tokenizer.specials.items()},
+            | tokenizer.specials,
             "merges": [" ".join(map(to_visible, pair)) for pair in merge_pairs(tokenizer)],
         },
     }

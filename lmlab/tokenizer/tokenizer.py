@@ -10,21 +10,19 @@ import codecs
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lmlab.tokenizer.merging import merge
-from lmlab.tokenizer.split import chunks, compiled, resolve_split, split_exactly
+from lmlab.tokenizer.known_ids import ChunkIds, PieceIds
+from lmlab.tokenizer.split import splitter
 
 #: More characters than this are not encoded in one call: a slip of the clipboard must not hang the notebook.
 MAX_TEXT_CHARACTERS = 8_000_000
 
 # Beginning-of-sequence tokens of the published families, the first that is in the vocabulary wins.
 _BOS_NAMES = ("<|endoftext|>", "<|begin_of_text|>", "<s>")
-_CACHE_SIZE = 1 << 17
-_CACHED_CHARACTERS = 64
 
 
 class Tokenizer:
@@ -39,7 +37,8 @@ class Tokenizer:
         ("gpt2").  `specials` maps names such as "<|endoftext|>" to ids, whose bytes are those of the name.
         """
         self._bytes = list(token_bytes)
-        self.split = resolve_split(split)
+        self._splitter = splitter(split)
+        self.split = self._splitter.pattern
         self.specials = dict(specials)
         special_ids = set(self.specials.values())
         self._ids = {token: n for n, token in enumerate(self._bytes) if n not in special_ids}
@@ -47,12 +46,11 @@ class Tokenizer:
         missing = [byte for byte in range(256) if bytes([byte]) not in self._ids]
         if missing:
             raise ValueError(f"the vocabulary has no token for byte {missing[0]} (and {len(missing) - 1} others)")
-        self._pattern = compiled(self.split)
         self._special_pattern = re.compile(
             "(" + "|".join(re.escape(name) for name in sorted(self.specials, key=len, reverse=True)) + ")"
         )
-        self._piece_ids = _Remembered(lambda piece: self._encode_piece(piece.encode("utf-8")))
-        self._chunk_ids = _Remembered(lambda chunk: self._encode_chunk(" " + chunk))
+        self._piece_ids = PieceIds(self._ids, self.ranks)
+        self._chunk_ids = ChunkIds(self._splitter, self._piece_ids)
 
     @property
     def vocab_size(self) -> int:
@@ -79,19 +77,10 @@ class Tokenizer:
         return ids
 
     def _encode_plain(self, text: str) -> list[int]:
-        head, *tail = chunks(text, self.split)
-        ids = [*self._encode_chunk(head)]
+        head, *tail = self._splitter.chunks(text)
+        ids = list(chain.from_iterable(map(self._piece_ids.__getitem__, self._splitter.pieces(head))))
         ids += chain.from_iterable(map(self._chunk_ids.__getitem__, tail))
         return ids
-
-    def _encode_chunk(self, chunk: str) -> Sequence[int]:
-        pieces = split_exactly(chunk, self._pattern)
-        return tuple(chain.from_iterable(map(self._piece_ids.__getitem__, pieces)))
-
-    def _encode_piece(self, piece: bytes) -> Sequence[int]:
-        if piece in self.ranks:
-            return (self._ids[piece],)
-        return tuple([self._ids[token] for token in merge(piece, self.ranks)])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; bytes that are no UTF-8 become U+FFFD.  ValueError names an id that does not exist."""
@@ -151,22 +140,6 @@ class Tokenizer:
         if not 0 <= n < len(self._bytes):
             raise ValueError(f"id {n} is not in the vocabulary; ids go from 0 to {len(self._bytes) - 1}")
         return n
-
-
-class _Remembered(dict[str, Sequence[int]]):
-    """The ids of pieces of text, each computed once; emptied when full, and long pieces are not kept."""
-
-    def __init__(self, compute: Callable[[str], Sequence[int]]) -> None:
-        super().__init__()
-        self._compute = compute
-
-    def __missing__(self, piece: str) -> Sequence[int]:
-        ids = self._compute(piece)
-        if len(piece) <= _CACHED_CHARACTERS:
-            if len(self) >= _CACHE_SIZE:
-                self.clear()
-            self[piece] = ids
-        return ids
 
 
 class StreamDecoder:
