@@ -101,7 +101,7 @@ class LabWidget(anywidget.AnyWidget):
     view = traitlets.Dict().tag(sync=True)
     presenter = traitlets.Bool(help="big type for a projector").tag(sync=True)
     _name = traitlets.Unicode().tag(sync=True)
-    _controls = traitlets.List().tag(sync=True)
+    _controls: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     _error = traitlets.Unicode().tag(sync=True)
     _done = traitlets.Int().tag(sync=True)  # the number of answers given, so that the page sees each one
     _live = traitlets.Bool(True).tag(sync=True)  # fast enough to compute at every keystroke
@@ -250,7 +250,8 @@ class LabWidget(anywidget.AnyWidget):
         return text if len(text) <= _REPR_LENGTH else text[: _REPR_LENGTH - 1] + "…"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle or ({"text/plain": repr(self)}, {})
         said: Sequence[Span] = spans(self._error) if self._error or not self.shown else self.shown.readout
         data["text/html"] = safe_html(said, self.shown.table if self.shown else ())
         return data, metadata

@@ -97,12 +97,13 @@ def n_bytes(value: float) -> str:
     """Bytes in decimal units: ``16.4 kB``, ``1.12 TB``."""
     if value < 1000:
         return f"{value:.0f}{NARROW}bytes"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
+    units = ["kB", "MB", "GB", "TB", "PB"]
+    value /= 1000
+    while value >= 999.5 and len(units) > 1:
         value /= 1000
-        if value < 999.5:
-            break
+        units.pop(0)
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:,.{digits}f}{NARROW}{unit}"
+    return f"{value:,.{digits}f}{NARROW}{units[0]}"
 
 
 def seconds(value: float) -> str:

@@ -85,7 +85,7 @@ def attention_view(
     best = int(weights.argmax())
     seen = pattern[torch.isfinite(pattern) & torch.ones_like(pattern, dtype=torch.bool).tril()]
     thumbs, side = thumbnails(trace)
-    L, H, E = len(trace.attention), trace.attention[0].shape[1], getattr(model.model.config, "head_width", 0)
+    L, H, E = len(trace.attention), trace.attention[0].shape[1], getattr(getattr(model.model, "config", None), "head_width", 0)
     where = f"Layer {layer}, " + ("mean of all heads" if show == "average" else f"head {head}")
     cropped = model.n_cropped(prompt) + max(0, len(model.ids(prompt)) - T)
     return AttentionView(
@@ -96,8 +96,14 @@ def attention_view(
             mono("q (B,H,T,E) · k (B,H,S,E) → softmax(qkᵀ/√E) (B,H,T,S)"),
             f" · B 1, H {H}, T = S = {T}, E {E} · rows sum to {percent(1)} · hatched = masked, not zero",
         ),
-        labels={"prompt": f"Prompt ({count(T, 'token')}" + (f"; {cropped:,} cropped from its beginning)" if cropped else ")")},
-        table=[["token", "attention"], *([tokens[i], percent(float(weights[i]))] for i in weights.topk(min(8, row + 1)).indices)],
+        labels={
+            "prompt": f"Prompt ({count(T, 'token')}"
+            + (f"; {cropped:,} cropped from its beginning)" if cropped else ")")
+        },
+        table=[
+            ["token", "attention"],
+            *([tokens[i], percent(float(weights[i]))] for i in weights.topk(min(8, row + 1)).indices),
+        ],
         tokens=tokens,
         n_layers=L,
         n_heads=H,
@@ -131,9 +137,21 @@ def _readout(
     if not place:
         place = f", {row - best} back" if row - best > 1 else ", the token before it"
         if earlier and best - 1 in earlier:
-            place = ", the token that followed it the last time" if best - 1 == earlier[-1] else ", which followed it before"
+            place = (
+                ", the token that followed it the last time"
+                if best - 1 == earlier[-1]
+                else ", which followed it before"
+            )
     target: list[str | Span] = ["itself"] if best == row else [mono(tokens[best]), place]
-    said += [last, mono(tokens[row]), " gives ", bold(percent(float(weights[best]))), " of its attention to ", *target, ". "]
+    said += [
+        last,
+        mono(tokens[row]),
+        " gives ",
+        bold(percent(float(weights[best]))),
+        " of its attention to ",
+        *target,
+        ". ",
+    ]
     if values == "scores":
         said += ["Its score there is ", bold(number(float(pattern[row, best]))), " before the softmax. "]
     said += ["Entropy ", bold(f"{number(entropy_bits(weights))} bits")]
@@ -172,7 +190,7 @@ class Attention(LabWidget):
 
     def __init__(self, model: TextModel, **traits: Any) -> None:
         config = getattr(getattr(model, "model", None), "config", None)
-        if not hasattr(config, "n_heads"):
+        if config is None or not hasattr(config, "n_heads"):
             name = getattr(model, "name", repr(model))
             raise ValueError(f'{name} has no attention to look at. Try Attention(lab.load("town")).')
         self._model, self._shape = model, (config.n_layers, config.n_heads)

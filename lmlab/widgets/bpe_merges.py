@@ -169,7 +169,9 @@ class BPEMerges(LabWidget):
         if isinstance(source, MergeLog):
             return source
         if source is None:
-            raise ValueError(f"There is no text named {self.source!r}; choose one of {', '.join(self._sources)} or {MINE}.")
+            raise ValueError(
+                f"There is no text named {self.source!r}; choose one of {', '.join(self._sources)} or {MINE}."
+            )
         if not source:
             raise ValueError("There is no text to train on yet. Type something; even one sentence has pairs to merge.")
         key = (self.source, source if self.source == MINE else "", self.vocab_size)

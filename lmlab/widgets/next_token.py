@@ -1,8 +1,8 @@
 """NextToken: the next word as several models see it, beside the truth where it is known.
 
-A bar is a string, never an id: the candidates of all models and of the truth are pooled, each completed
-to a whole word, and every model is asked for the probability of that word after the prompt, whatever its
-tokenizer. What the student types as a continuation is one more string.
+Models of one vocabulary are compared token by token. Between vocabularies an id means nothing, so a bar is a
+string: the candidates of all are pooled, each completed to a whole word, and every model is asked for that
+word. What the student types as a continuation is one more string.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 import traitlets
 
 from lmlab.text_model import TextModel
+from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name, visible
 
@@ -79,31 +80,60 @@ def column(model: TextModel, prompt: str) -> Column:
     return Column(model, log_probs if bool(torch.isfinite(log_probs).any()) else None)
 
 
-def candidates(columns: Sequence[Column], prompt: str, k: int) -> list[str]:
-    """The union of every column's ``k`` likeliest tokens, completed to whole words, none inside another."""
+def same_vocabulary(models: Iterable[TextModel]) -> bool:
+    """Whether an id means the same token to all of them."""
+    first, *others = (model.tokenizer for model in models)
+    return all(other is first or _tokens(other) == _tokens(first) for other in others)
+
+
+def _tokens(tokenizer: Tokenizer) -> list[bytes]:
+    return [tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)]
+
+
+def likely_tokens(columns: Sequence[Column], k: int) -> list[Row]:
+    """The union of every column's ``k`` likeliest tokens, for models of one vocabulary."""
+    tokenizer = columns[0].model.tokenizer
+    names = {id_: name for name, id_ in tokenizer.specials.items()}
+    alive = [c.log_probs for c in columns if c.log_probs is not None]
+    ids = dict.fromkeys(int(i) for lp in alive for i in lp.topk(min(k, len(lp))).indices if lp[i] > -math.inf)
+    rows = []
+    for i in ids:
+        p = tuple(0.0 if c.log_probs is None else math.exp(float(c.log_probs[i])) for c in columns)
+        data = tokenizer.token_bytes(i)
+        raw = "" if i in names or b"\xef\xbf\xbd" in data.decode("utf-8", "replace").encode() else data.decode()
+        label = token_name(names[i], names.values()) if i in names else visible(tokenizer.token_text(i))
+        rows.append(Row(label, p, _shown(columns, p), raw))
+    return rows
+
+
+def likely_words(columns: Sequence[Column], prompt: str, k: int) -> list[Row]:
+    """The same for several vocabularies: candidates become whole words, and each model is asked for each word."""
     words: dict[str, None] = {}
     for col in columns:
-        if col.log_probs is None:
-            continue
-        for candidate in col.model.next(prompt, k=k):
-            if candidate.log_prob > -math.inf:
-                words.setdefault(col.model.whole_word(prompt, candidate.id))
+        for candidate in col.model.next(prompt, k=k) if col.log_probs is not None else ():
+            words.setdefault(col.model.whole_word(prompt, candidate.id))
     kept: dict[str, list[int]] = {}
     for word in words:  # "in" and "investors" overlap as events only if one token path continues the other
         path = columns[0].model.tokenizer.encode(word, allow_special=True)
         if not any(path[: len(other)] == other for other in kept.values()):
             kept[word] = path
-    return list(kept)
+    specials = {name for col in columns for name in col.model.tokenizer.specials}
+    rows = []
+    for word in kept:
+        p = tuple(math.exp(c.log_prob(prompt, word, special=True)) for c in columns)
+        rows.append(Row(token_name(word, specials), p, _shown(columns, p), "" if word in specials else word))
+    return rows
 
 
-def divergence(truth: Column, model: Column, words: Sequence[str], prompt: str) -> float | None:
-    """KL(truth ‖ model) of the next token in nats; over whole words where the vocabularies differ."""
+def divergence(truth: Column, model: Column, rows: Sequence[Row], i: int, *, tokens: bool) -> float | None:
+    """KL(truth ‖ model) of what comes next in nats: over tokens, or over the words shown by column ``i``."""
     if truth.log_probs is None or model.log_probs is None:
         return None
-    if truth.model.tokenizer is model.model.tokenizer or len(truth.log_probs) == len(model.log_probs):
+    if tokens:
         p, q = truth.log_probs.double(), model.log_probs.double()
     else:
-        p, q = (torch.tensor([c.log_prob(prompt, w, special=True) for w in words], dtype=torch.float64) for c in (truth, model))
+        shown = torch.tensor([(row.probabilities[0], row.probabilities[i]) for row in rows], dtype=torch.float64)
+        p, q = shown.log().unbind(1)
     there = torch.isfinite(p)
     return max(0.0, float((p[there].exp() * (p[there] - q[there])).sum()))
 
@@ -114,34 +144,33 @@ def next_token_view(
     """What NextToken shows for a prompt: pure, the same for the same models and text."""
     given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
     columns = [column(model, given) for model in ([truth] if truth else []) + list(models)]
-    words = candidates(columns, given, k)
-    table = {word: tuple(math.exp(c.log_prob(given, word, special=True)) for c in columns) for word in words}
+    tokens = same_vocabulary(col.model for col in columns)
+    found = likely_tokens(columns, k) if tokens else likely_words(columns, given, k)
     by = _sort_column(columns, truth, sort)
-    ordered = sorted(table, key=lambda word: (-table[word][by], -max(table[word]), word))[:k]
-    specials = set(models[0].tokenizer.specials)
-    rows = tuple(
-        Row(token_name(word, specials), table[word], _shown(columns, table[word]), "" if word in specials else word)
-        for word in ordered
-    )
-    left = tuple(
-        0.0 if col.log_probs is None else max(0.0, 1 - sum(row.probabilities[i] for row in rows))
-        for i, col in enumerate(columns)
-    )
-    left = tuple(0.0 if value < 2e-6 else value for value in left)  # float32 rounding of a sum that is one
+    rows = sorted(found, key=lambda row: (-row.probabilities[by], -max(row.probabilities), row.word))[:k]
     size = max(model.tokenizer.vocab_size for model in models)
     return NextTokenView(
         question="Which word comes next, and who knows it best?" if len(columns) > 1 else "Which word comes next?",
         about=f"NextToken · {count(len(models), 'model')} · cpu",
-        readout=_readout(columns, bool(truth), given, words, table, spaced=given != prompt),
+        readout=_readout(columns, bool(truth), given, found, tokens, spaced=given != prompt),
         foot=_foot(columns[-1], size, bool(truth)),
         labels={"prompt": _prompt_label(models[0], given)},
         table=[["next word", *(c.model.name for c in columns)], *([row.word, *row.shown] for row in rows)],
         columns=tuple(col.model.name for col in columns),
         has_truth=truth is not None,
-        rows=rows,
-        others=Row(f"{size - len(rows):,} other tokens", left, _shown(columns, left)),
+        rows=tuple(rows),
+        others=_others(columns, rows, size),
         tries=tuple(_try(columns, bool(truth), given, text) for text in tries),
     )
+
+
+def _others(columns: Sequence[Column], rows: Sequence[Row], size: int) -> Row:
+    left = [
+        0.0 if col.log_probs is None else max(0.0, 1 - sum(row.probabilities[i] for row in rows))
+        for i, col in enumerate(columns)
+    ]
+    left = [0.0 if value < 2e-6 else value for value in left]  # float32 rounding of a sum that is one
+    return Row(f"{size - len(rows):,} other tokens", tuple(left), _shown(columns, left))
 
 
 def _sort_column(columns: Sequence[Column], truth: TextModel | None, sort: str) -> int:
@@ -167,38 +196,31 @@ def _foot(col: Column, size: int, has_truth: bool) -> Spans:
     return spans(mono(f"logits (V,) → softmax → sum {total}"), f" · V = {size:,}{source} · temperature 1")
 
 
-def _best(columns: Sequence[Column], table: Mapping[str, tuple[float, ...]], i: int) -> str:
-    return max(table, key=lambda word: table[word][i])
-
-
 def _readout(
-    columns: Sequence[Column], has_truth: bool, prompt: str, words: Sequence[str], table: Mapping[str, Any], spaced: bool
+    columns: Sequence[Column], has_truth: bool, prompt: str, rows: Sequence[Row], tokens: bool, *, spaced: bool
 ) -> Spans:
     """Who puts what first, and how far from the truth; the last model speaks first, as the best known."""
     said: list[str | Span] = []
     start = 1 if has_truth else 0
     knows = has_truth and columns[0].log_probs is not None
-    if not any(c.log_probs is not None for c in columns) or not table:
+    if not rows:
         return spans("No model has anything to say about this prompt.")
     for i in reversed(range(start, len(columns))):
         col, name = columns[i], model_name(i - start, columns[i].model.name)
         if col.log_probs is None:
             said += [name, " has never seen this beginning and says nothing. "]
             continue
-        word = _best(columns, table, i)
-        window = getattr(col.model.model, "n", None)
-        if window and i < len(columns) - 1:
-            said += [name, " sees only ", mono(_window(col.model, prompt, window)), " and puts "]
-        else:
-            said += [name, " puts "]
-        said += [mono(token_name(word, col.model.tokenizer.specials)), " first with ", bold(percent(table[word][i]))]
+        first = max(rows, key=lambda row: row.probabilities[i])
+        n = getattr(col.model.model, "n", None)
+        said += [name, " sees only ", _window(col.model, prompt, n), " and puts "] if n else [name, " puts "]
+        said += [mono(first.word), " first with ", bold(first.shown[i])]
         if i == len(columns) - 1 and knows:
-            said += ["; the truth is ", bold(percent(table[word][0]))]
+            said += ["; the truth is ", bold(first.shown[0])]
         said += [". "]
     if has_truth and not knows:
         said += ["The town never says this, so there is no truth to compare with. "]
     elif knows:
-        said += _distances(columns, words, prompt)
+        said += _distances(columns, rows, tokens)
     if spaced:
         said += ["The space at the end was read as the beginning of the next word."]
     return spans(*said)
@@ -210,10 +232,10 @@ def _window(model: TextModel, prompt: str, n: int) -> str:
     return f"“{visible(text).replace('·', ' ')}”" if text else "the start"
 
 
-def _distances(columns: Sequence[Column], words: Sequence[str], prompt: str) -> list[str | Span]:
+def _distances(columns: Sequence[Column], rows: Sequence[Row], tokens: bool) -> list[str | Span]:
     parts: list[str | Span] = ["Distance from the truth: "]
     for i in reversed(range(1, len(columns))):
-        value = divergence(columns[0], columns[i], words, prompt)
+        value = divergence(columns[0], columns[i], rows, i, tokens=tokens)
         if value is None:
             continue
         shown = "infinite (it rules out what happens)" if math.isinf(value) else f"{number(value, 3)} nats"
@@ -256,7 +278,7 @@ def _verdict(judged: Any) -> Spans:
 
 def town_truth(model: TextModel) -> TextModel:
     """The town's exact distribution over this model's own tokens."""
-    from lmlab.data.town import TownTruth
+    from lmlab.data.town.truth import TownTruth
 
     return TextModel(TownTruth(model.tokenizer), model.tokenizer, name="truth")
 
@@ -277,7 +299,9 @@ class NextToken(LabWidget):
         sync=True, control=Control("text", "Prompt", wide=True)
     )
     variant = traitlets.Unicode().tag(sync=True, control=Control("segments", "Trained on"))
-    k = traitlets.Int(7, min=1, max=15).tag(sync=True, control=Control("slider", "Words shown", min=1, max=15, secondary=True))
+    k = traitlets.Int(7, min=1, max=15).tag(
+        sync=True, control=Control("slider", "Words shown", min=1, max=15, secondary=True)
+    )
     sort = traitlets.Unicode("truth").tag(sync=True, control=Control("segments", "Sorted by", secondary=True))
     continuation = traitlets.Unicode().tag(
         sync=True, control=Control("text", "Now you: write a continuation", live=False, placeholder="then press Enter")
@@ -300,7 +324,9 @@ class NextToken(LabWidget):
                     f"NextToken compares 1 to {MODELS} text models and got {len(group)}. "
                     'Try NextToken(lab.load("town")).'
                 )
-        self._truths = {name: self._truth(group, truth, (truths or {}).get(name)) for name, group in self._variants.items()}
+        self._truths = {
+            name: self._truth(group, truth, (truths or {}).get(name)) for name, group in self._variants.items()
+        }
         first = next(iter(self._variants))
         names = [m.name for m in self._variants[first]]
         sorts = (["truth"] if self._truths[first] else []) + list(dict.fromkeys(names))

@@ -120,13 +120,15 @@ def quantization_bins_view(
     best = shown.by_method(bits, "kmeans", group)
     cost, bins = cost_of(layers, results), shown.bins(group)
     loss = loss_with(model, text, results)
-    tail = spans(*error_said(here.error, best.error, bits, method), *loss_said(dense_loss, loss, text))
+    scope = f"all {len(layers)} layers" if len(layers) > 1 else "this layer"
+    tail = spans(*error_said(here.error, best.error, bits, method, grouped=group != "all"))
+    tail += spans(*loss_said(dense_loss, loss, text, every=len(layers) > 1))
     return QuantizationBinsView(
         question=f"With {in_words(2**bits)} numbers to spend, which weights would you keep?",
         about=f"QuantizationBins · {model.name} · cpu",
-        readout=(*spans(*first_sentence(here, bits, method, held)), *tail),
+        readout=(*spans(*first_sentence(here, bits, method, held, grouped=group != "all")), *tail),
         foot=footnote(shown, bits, group, text),
-        table=[["", "yours", _dense_name(cost)], *map(list, _costs(cost, dense_loss, loss))],
+        table=[[scope, "yours", _dense_name(cost)], *map(list, _costs(cost, dense_loss, loss))],
         layer=shown.name,
         n_weights=shown.weights.numel(),
         bits=bits,
@@ -138,7 +140,7 @@ def quantization_bins_view(
         best_error=best.error,
         low=bins.low,
         high=bins.high,
-        costs=(("", "yours", _dense_name(cost)), *_costs(cost, dense_loss, loss)),
+        costs=((scope, "yours", _dense_name(cost)), *_costs(cost, dense_loss, loss)),
         methods=_methods(shown, bits, here.error, best.error),
         losses=(dense_loss, loss),
         all_layers=len(layers) > 1,
@@ -192,7 +194,7 @@ class QuantizationBins(LabWidget):
     layer = traitlets.Unicode().tag(sync=True, control=Control("select", "Layer"))
     bits = traitlets.Int(2, min=1, max=8).tag(sync=True, control=Control("slider", "Bits a weight", min=1, max=8))
     method = traitlets.Enum(list(METHODS), "minmax").tag(
-        sync=True, control=Control("segments", "Levels by", options=tuple(METHODS.items()))
+        sync=True, control=Control("select", "Levels by", options=tuple(METHODS.items()))
     )
     group = traitlets.Enum(["all", "row", "128", "32"], "all").tag(
         sync=True, control=Control("segments", "Group", options=tuple((g, g) for g in ("all", "row", "128", "32")))
@@ -200,7 +202,7 @@ class QuantizationBins(LabWidget):
     scope = traitlets.Enum(["layer", "all"], "layer").tag(
         sync=True, control=Control("segments", "Quantized", options=(("layer", "this layer"), ("all", "all layers")))
     )
-    start_over = traitlets.Bool().tag(sync=True, control=Control("button", "Reset"))
+    start_over = traitlets.Bool().tag(sync=True, control=Control("button", "Reset", secondary=True))
     levels = traitlets.List(traitlets.Float(), help="levels set by hand, ascending").tag(sync=True)
     held = traitlets.Int(-1, help="the level in hand").tag(sync=True)
     _bins = traitlets.Bytes().tag(sync=True)

@@ -49,7 +49,8 @@ def test_the_chosen_head_is_the_softmax_of_its_scores(random_model: lab.TextMode
     drawn = unpacked(w)
     lower = np.tril_indices(len(drawn))
     assert np.abs(drawn - expected)[lower].max() < 1e-3
-    assert np.abs(np.nansum(drawn, 1) - 1).max() < 2e-3 and np.isnan(drawn[0, 1])
+    assert np.abs(np.nansum(drawn, 1) - 1).max() < 2e-3
+    assert np.isnan(drawn[0, 1])
     w.values = "scores"
     rows = np.where(np.isnan(unpacked(w)), -np.inf, unpacked(w))
     softmax = np.exp(rows - rows.max(1, keepdims=True))
@@ -103,7 +104,8 @@ def test_512_tokens_are_shown_in_full_and_under_three_hundred_kilobytes(tokenize
     )
     model = lab.TextModel(lab.Transformer(config, seed=0), tokenizer, name="long")
     w = Attention(model, prompt="the stock market crashed. " * 300)
-    assert len(w.shown.tokens) == LONGEST and w.shown.side == THUMBNAIL
+    assert len(w.shown.tokens) == LONGEST
+    assert w.shown.side == THUMBNAIL
     assert len(w.pattern) + len(w.thumbs) < 300_000
     assert "cropped from its beginning" in w.shown.labels["prompt"]
 
@@ -111,7 +113,8 @@ def test_512_tokens_are_shown_in_full_and_under_three_hundred_kilobytes(tokenize
 @pytest.mark.parametrize("prompt", ["", "😀", "日本語", "\x00\u202e", "x" * 10_000])
 def test_any_prompt_has_a_picture(random_model: lab.TextModel, prompt: str) -> None:
     w = Attention(random_model, prompt=prompt)
-    assert w.shown.tokens and "Entropy" in w.sentence
+    assert w.shown.tokens
+    assert "Entropy" in w.sentence
     assert len(w.pattern) == len(w.shown.tokens) * (len(w.shown.tokens) + 1)
 
 

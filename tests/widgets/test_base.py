@@ -58,7 +58,8 @@ def test_setting_a_trait_in_code_gives_a_new_view_and_a_new_sentence() -> None:
     w = Square()
     assert (w.shown.square, repr(w)) == (4, "Square: It is 4.")
     w.n = 12
-    assert w.view["square"] == 144 and repr(w) == "Square: It is 144."
+    assert w.view["square"] == 144
+    assert repr(w) == "Square: It is 144."
 
 
 def test_a_local_control_asks_nothing_of_the_kernel() -> None:
@@ -72,7 +73,8 @@ def test_an_error_is_a_sentence_and_the_last_picture_stays(monkeypatch: pytest.M
     w = Square(n=3)
     with pytest.raises(ValueError, match="Try 12"):
         w.n = 13
-    assert w.sentence == "13 was given; Square takes other numbers. Try 12." and w.view["square"] == 9
+    assert w.sentence == "13 was given; Square takes other numbers. Try 12."
+    assert w.view["square"] == 9
     assert "Try 12" in w._repr_mimebundle_()[0]["text/html"]
     monkeypatch.delenv("LMLAB_STRICT")
     w.n = 14  # outside the tests a bug is shown and not raised
@@ -87,7 +89,8 @@ def test_two_hundred_requests_at_once_leave_the_last_and_never_run_side_by_side(
     for n in range(20, 220):
         w.n = n
     w.wait()
-    assert w.shown.square == 219**2 and SlowSquare.most == 1
+    assert w.shown.square == 219**2
+    assert SlowSquare.most == 1
     assert w.computed < 200, "requests that were overtaken are not computed"
 
 
@@ -112,13 +115,16 @@ def test_reset_returns_to_the_state_that_the_cell_made() -> None:
     w = Square(n=9)
     w.n = 3
     w._on_message(None, {"click": "reset"}, None)
-    assert w.n == 9 and w.shown.square == 81
+    assert w.n == 9
+    assert w.shown.square == 81
 
 
 def test_the_repr_is_short_and_one_line() -> None:
     w = Square()
     w.shown = dataclasses.replace(w.shown, readout=spans("x\n" * 400))
-    assert len(repr(w)) == 110 and "\n" not in repr(w) and repr(w).endswith("…")
+    assert len(repr(w)) == 110
+    assert "\n" not in repr(w)
+    assert repr(w).endswith("…")
 
 
 def test_the_bundle_has_a_widget_a_sentence_and_a_table() -> None:
@@ -130,7 +136,8 @@ def test_the_bundle_has_a_widget_a_sentence_and_a_table() -> None:
 def test_widgets_of_one_class_share_nothing() -> None:
     a, b = Square(n=2), Square(n=3)
     a.n = 10
-    assert (a.shown.square, b.shown.square) == (100, 9) and a.model_id != b.model_id
+    assert (a.shown.square, b.shown.square) == (100, 9)
+    assert a.model_id != b.model_id
 
 
 def test_what_json_cannot_say_becomes_null() -> None:
@@ -144,4 +151,5 @@ def test_ipywidgets_compose_with_it() -> None:
     w, slider = Square(), IntSlider(value=1, max=20)
     link((w, "n"), (slider, "value"))
     slider.value = 8
-    assert w.shown.square == 64 and len(HBox([w, slider]).children) == 2
+    assert w.shown.square == 64
+    assert len(HBox([w, slider]).children) == 2

@@ -9,8 +9,8 @@ import pytest
 
 import lmlab as lab
 from lmlab.widgets import BPEMerges
-from lmlab.widgets.bpe_merges import BYTES, said
 from lmlab.widgets._style import plain
+from lmlab.widgets.bpe_merges import BYTES, said
 from tests.widgets.conftest import TEXT
 
 
@@ -63,7 +63,9 @@ def test_the_packed_log_holds_winner_and_rivals_of_each_step(merges: lab.MergeLo
     count, tokens = (np.frombuffer(w.log[name], dtype="<u4") for name in ("count", "corpus_tokens"))
     for step, event in enumerate(merges):
         spelled = (w.log["names"][left[step]], w.log["names"][right[step]])
-        assert spelled == tuple(side.decode().replace(" ", "·").replace("\n", "↵") for side in (event.left, event.right))
+        assert spelled == tuple(
+            side.decode().replace(" ", "·").replace("\n", "↵") for side in (event.left, event.right)
+        )
         assert (count[step], tokens[step + 1]) == (event.count, event.corpus_tokens)
     assert tokens[0] == len((TEXT * 3).encode())
 
@@ -80,7 +82,8 @@ def test_own_text_is_trained_on_at_once(merges: lab.MergeLog) -> None:
     w = BPEMerges(merges)
     w.source = "mine"
     w.text = "banana banana banana"
-    assert "your text, 20" in w.shown.about and w.training()[0].count == 6
+    assert "your text, 20" in w.shown.about
+    assert w.training()[0].count == 6
     w.text = "zigzag"
     assert w.training()[0].token == b"ig" or w.training()[0].count == 1
     with pytest.raises(ValueError, match="Type something"):
@@ -91,7 +94,8 @@ def test_a_vocabulary_of_ones_own(merges: lab.MergeLog) -> None:
     w = BPEMerges({"words": TEXT}, vocab_size=288)
     assert w.shown.n_steps == 32
     w.vocab_size = 272
-    assert w.shown.n_steps == 16 and len(w.log["left"]) == 32  # two bytes a merge
+    assert w.shown.n_steps == 16
+    assert len(w.log["left"]) == 32
 
 
 def test_the_readout_follows_the_step_and_counts_in_words(merges: lab.MergeLog) -> None:
@@ -113,7 +117,8 @@ def test_scrubbing_sends_no_merges_again(merges: lab.MergeLog) -> None:
 
 def test_a_long_text_is_cut_with_its_count(merges: lab.MergeLog) -> None:
     w = BPEMerges(merges, text="é" * 5_000)
-    assert len(w.shown.text) <= BYTES and w.shown.hidden == 10_000 - len(w.shown.text)
+    assert len(w.shown.text) <= BYTES
+    assert w.shown.hidden == 10_000 - len(w.shown.text)
     assert w.shown.text.decode() == "é" * (len(w.shown.text) // 2)
 
 

@@ -97,11 +97,11 @@ function picture(ctx) {
       rows = rows.slice(0, 4); v = {...v, rows, others: {...v.others, word: "all others", probabilities: sum, shown: sum.map(pct)}};
     }
     shown = v; at = Math.min(at, all(v).length - 1);
-    const L = layout(ctx, v), height = L.head + L.row * all(v).length + 4;
+    const L = layout(ctx, v), height = L.head + L.row * all(v).length + 4, room = L.head + L.row * ((L.P ? 4 : ctx.get("k")) + 1) + 4;
     (L.aside ? el : L.P ? place : ctx.after).append(mine);
     const svg = s("svg", {width: L.width, height, role: "listbox", "aria-label": "next words"}, header(v, L), all(v).map((r, i) => row(v, L, r, i)),
       line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S));
-    chart.replaceChildren(svg);
+    chart.replaceChildren(svg); chart.style.minHeight = room + "px"; // fewer words leave the sheet as tall as it was
     box.hidden = ctx.present(); table.replaceChildren(...(L.P ? strip(v) : tries(v, L)));
     if (held) focus(at);
   }
