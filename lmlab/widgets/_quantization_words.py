@@ -55,6 +55,8 @@ def error_said(error: float, best: float, bits: int, method: str, *, grouped: bo
         how = f"{number(over, 1 if over < 100 else 0)} times that of {that}"
     elif over < 0.995:
         how = f"less than k-means reaches ({shown_error(best)})"
+    elif over < 1.005:
+        how = f"as little as that of the best {levels}, Lloyd–Max"
     else:
         how = f"{round(100 * (over - 1))}{NARROW}% above {that}"
     zero = "; zeroing all weights would cost 1.00" if error >= 0.9 else ""

@@ -105,6 +105,8 @@ def fine_bins(weights: Tensor, group: GroupSize) -> FineBins:
 
 def linear_layers(model: TextModel) -> list[LayerWeights]:
     """The linear layers of a text model that can be quantized by themselves. Raises ValueError if there are none."""
+    if not isinstance(model, TextModel):
+        raise ValueError(f"QuantizationBins needs a text model, not {model!r}: try lab.load(\"town\").")
     inside = model.model
     if not isinstance(inside, nn.Module):
         raise ValueError(

@@ -15,6 +15,9 @@ from typing import Any
 import torch
 import traitlets
 
+from lmlab.data.town.town import Town
+from lmlab.data.town.truth import TownTruth
+from lmlab.data.town.verdicts import Verdict, judge
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.widgets._base import Control, LabWidget, View
@@ -257,18 +260,18 @@ def _try(columns: Sequence[Column], has_truth: bool, prompt: str, text: str) -> 
     logs = [col.log_prob(prompt, read) for col in columns]
     shown = _shown(columns, [math.exp(value) for value in logs])
     town = getattr(columns[0].model.model, "town", None) if has_truth else None
-    if town is not None and columns[0].log_probs is not None:
-        return Try(text, shown, _verdict(town.judge(prompt, read)))
+    if isinstance(town, Town) and columns[0].log_probs is not None:
+        return Try(text, shown, _verdict(judge(town, prompt, read)))
     bits = " · ".join(f"{c.model.name} {number(-v / math.log(2))} bits" for c, v in zip(columns, logs, strict=True))
     return Try(text, shown, spans(f"surprise: {bits}"))
 
 
-def _verdict(judged: Any) -> Spans:
+def _verdict(judged: Verdict) -> Spans:
     """The lecture's three ways to be wrong: vocabulary, grammar, plausibility; the first that fails stops it."""
     if not judged.vocabulary:
         return spans(("b", "vocabulary ✕"), "  no such word in the town")
     if not judged.grammar:
-        hint = f"  {judged.expected} fits here" if judged.expected else ""
+        hint = f"  what fits: {judged.expected}" if judged.expected else f"  {judged.reason}"
         return spans("vocabulary ✓  ", ("b", "grammar ✕"), hint)
     odds = 1 / judged.probability if judged.probability > 0 else math.inf
     if odds < 1.5:
@@ -278,8 +281,6 @@ def _verdict(judged: Any) -> Spans:
 
 def town_truth(model: TextModel) -> TextModel:
     """The town's exact distribution over this model's own tokens."""
-    from lmlab.data.town.truth import TownTruth
-
     return TextModel(TownTruth(model.tokenizer), model.tokenizer, name="truth")
 
 

@@ -54,10 +54,13 @@ class TownTruth:
 
     def __init__(self, tokenizer: Tokenizer, town: Source | None = None) -> None:
         if tokenizer.bos_id is None:
-            raise ValueError("The truth needs a tokenizer with <|endoftext|>: train it with specials=RESERVED_SPECIALS.")
+            raise ValueError(
+                "The truth needs a tokenizer with <|endoftext|>: train one with specials=RESERVED_SPECIALS."
+            )
         self.tokenizer, self.vocab_size = tokenizer, tokenizer.vocab_size
         self._bos = tokenizer.bos_id
-        self._start = TruthState([((town or Town()).live(), (), 1.0)])
+        self.town = town or Town()
+        self._start = TruthState([(self.town.live(), (), 1.0)])
         self._first = self._start.hypotheses[0][0]
         self._pieces: dict[str, tuple[int, ...]] = {END: (self._bos,)}
         self._kept: OrderedDict[tuple[int, ...], TruthState] = OrderedDict()

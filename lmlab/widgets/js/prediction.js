@@ -1,7 +1,7 @@
 // A guess on an empty scale; after it, you, the model and the truth on one scale in this order.
 function picture(ctx) {
   const row = h("div", {class: "lm-controls", style: {margin: 0, "align-items": "center"}}), chart = h("div", {style: {"margin-top": "calc(6*var(--u))"}});
-  const out = h("output", {class: "you"}), name = "lm" + Math.random().toString(36).slice(2);
+  const out = h("span", {class: "you", "aria-hidden": "true"}), name = "lm" + Math.random().toString(36).slice(2);
   const lock = h("button", {type: "button", class: "main", ...KEYS, onclick: commit}), note = h("span", {class: "cap"}, "or skip; nothing is graded");
   let input, radios, last, chosen = null;
 
@@ -9,7 +9,7 @@ function picture(ctx) {
     chosen = value; lock.disabled = value === null;
     if (!input) return radios.forEach(r => { r.checked = r.value === value; });
     const v = ctx.view(), said = value === null ? "no guess yet" : v.unit === "%" ? pct(value) : num(value, Number.isInteger(value) ? 0 : 2) + (v.unit && NARROW + v.unit);
-    input.classList.toggle("empty", value === null); input.setAttribute("aria-valuetext", said); out.textContent = value === null ? "?" : said;
+    input.classList.toggle("unset", value === null); input.setAttribute("aria-valuetext", said); out.textContent = value === null ? "?" : said;
   }
   function commit() { if (chosen !== null) ctx.set("guess", chosen); }
   const enter = e => { if (e.key === "Enter") { e.preventDefault(); e.stopPropagation(); commit(); } };
@@ -32,7 +32,8 @@ function picture(ctx) {
     if (!row.childElementCount) build(v);
     if (guess !== last) { last = guess; if (input) input.value = guess === null ? v.low : guess; choose(guess); }
     lock.textContent = locked ? "Guess again" : "Lock in and reveal"; note.hidden = locked;
-    ctx.root.querySelector(".lm-read").hidden = !locked && !ctx.model.get("_error");
+    // before the guess the sentence is for a screen reader alone
+    ctx.root.querySelector(".lm-read").style.cssText = locked || ctx.model.get("_error") ? "" : "position:absolute;width:1px;height:1px;min-height:0;margin:0;padding:0;border:0;overflow:hidden;clip-path:inset(50%)";
     chart.replaceChildren(...(locked ? [h("h4", {}, "The answer"), bars(v.bars.map(b => ({label: b.who, value: b.fraction || 0, shown: b.shown, strong: true, you: b.style === "you", outline: b.style === "truth", fill: "var(--m1)", tone: b.style === "m1" ? "n1" : ""})),
       {width: Math.min(860, ctx.root.clientWidth - 50), max: 1, left: 130 * P, right: 110 * P, step: 36 * P, label: v.bars.map(b => `${b.who}: ${b.shown}`).join("; ")})] : []));
   }

@@ -21,9 +21,9 @@ function cost(fine, v, levels) {
 
 function layout(ctx) {
   const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000);
-  const W = aside ? full - (P ? 620 : 382) : full, H = P ? (full < 1100 ? 400 : 470) : full < 670 ? 400 : 470;
+  const W = aside ? full - (P ? 620 : 382) : full, H = P ? (full < 1100 ? 300 : 470) : full < 670 ? 400 : 470;
   // from the top: the level, its share, the line through the histogram to its floor, the error's triangles, the scale
-  const [y1, y2, rise, top] = P ? [30, 64, 76, 96] : [22, 43, 52, 82], eb = H - (P ? 52 : 40), eh = P ? 84 : 78, base = eb - eh - (P ? 36 : 52);
+  const [y1, y2, rise, top] = P ? [30, 64, 76, 96] : [22, 43, 52, 82], eb = H - (P ? 52 : 40), eh = P ? (full < 1100 ? 50 : 84) : 78, base = eb - eh - (P ? full < 1100 ? 20 : 36 : 52);
   return {P, S, full, aside, W, H, l: 12 * S, y1, y2, rise, top, base, eb, eh, r: P ? 16 : 10};
 }
 
@@ -68,6 +68,8 @@ function picture(ctx) {
     const most = Math.max(...points.map(p => Math.abs(p[1])), 1e-9), d = "M" + points.map(([z, e]) => `${x(z).toFixed(1)} ${(eb - eh * Math.abs(e) / most).toFixed(1)}`).join("L") + `L${x(v.high).toFixed(1)} ${eb}L${x(v.low).toFixed(1)} ${eb}z`;
     const steps = n <= 32 ? edges.slice(1, -1).map(z => line(x(z), rise + 16, x(z), eb, "var(--edge)", 1.25 * S, {"stroke-dasharray": "4 4"})) : [];
     over.replaceChildren(...steps, s("path", {d, fill: "var(--m2)", "fill-opacity": .22, stroke: "var(--m2)", "stroke-width": 2 * S, "stroke-linejoin": "round"}));
+    const start = pixels[0] - l > W - l - pixels[n - 1]; // beside the outermost level that leaves more room
+    const said = text(start ? l + 8 * S : W - l - 8 * S, base + (eb - eh - base) * .8, "|weight − level|", {class: "s", style: HALO, "text-anchor": start ? "start" : "end"});
     nodes.forEach((g, i) => {
       const on = i === held, p = pixels[i], [bar, dot, ring] = g.children, put = (node, o) => { for (const k in o) node.setAttribute(k, o[k]); };
       put(bar, {x1: p, x2: p, y1: full(i) ? rise : base, y2: eb, stroke: "var(--m1)", "stroke-width": Math.min(tight / 3, (on && mine ? 4 : 3) * S)});
@@ -75,14 +77,14 @@ function picture(ctx) {
       put(ring, {cx: p, cy: base, r: r + 7, stroke: "var(--focus)", "stroke-width": 2 * S});
       put(g, {tabindex: on ? 0 : -1, "aria-label": `level ${i + 1} of ${n}`, "aria-valuemin": v.low.toFixed(2), "aria-valuemax": v.high.toFixed(2), "aria-valuenow": levels[i].toFixed(3), "aria-valuetext": `${num(levels[i])}, ${pct(now.shares[i])} of the weights`});
     });
-    marks.replaceChildren(...names(pixels, mine, full), ...hairlines(mine), text(l + 70 * S, base + (eb - eh - base) * .8, "|weight − level|", {class: "s", style: HALO}));
+    marks.replaceChildren(...names(pixels, mine, full), ...hairlines(mine), said);
     costs(); methods();
   }
 
   function names(pixels, mine, full) { // above the handles, as many as have room, the held one first
-    const {W, S, y1, y2} = L, room = 64 * S, done = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
+    const {W, S, P, y1, y2} = L, room = P ? 92 : v.bits > 3 ? 56 : 46 + 6 * v.bits, done = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
     return order.flatMap(i => {
-      const p = Math.max(room * .55, Math.min(W - room * .55, pixels[i]));
+      const p = Math.max(.6 * room, Math.min(W - .6 * room, pixels[i]));
       if (done.some(q => Math.abs(q - p) < room)) return [];
       done.push(p);
       const code = i.toString(2).padStart(v.bits, "0"), share = now.shares[i] > 0 && now.shares[i] < 1e-4 ? `<0.01${NARROW}%` : pct(now.shares[i]);
@@ -118,7 +120,7 @@ function picture(ctx) {
   function tell() {
     const over = v.best_error > 0 ? now.error / v.best_error - 1 : 0;
     ctx.say([["", `Your ${nth(held)} level is at `], ["b", num(levels[held])], ["", `, with ${pct(now.shares[held])} of the weights. `], ...(exact() ? v.tail : [["", "The mean squared error is "], ["b", errorText(now.error)],
-      ["", over > 1 ? `, ${num(over + 1, 1)} times that of the best ${levels.length} levels. ` : `, ${Math.round(100 * over)}${NARROW}% above the best ${levels.length} levels. `], ["", "The loss follows."]])]);
+      ["", over > 1 ? `, ${num(over + 1, 1)} times that of the best ${levels.length} levels. ` : over < .005 ? ", as little as the best levels. " : `, ${Math.round(100 * over)}${NARROW}% above the best ${levels.length} levels. `], ["", "The loss follows."]])]);
   }
   function send(last) {
     clearTimeout(timer);
