@@ -29,7 +29,7 @@ class WindowStream:
     position alone, so `load_state(state())` goes on exactly where the stream was.
     """
 
-    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:  # noqa: N803 (the legend's letters)
+    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:
         for name, value, least in (("T", T, 1), ("B", B, 1), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
@@ -89,7 +89,7 @@ class WindowStream:
         self._epoch, self._position = int(state["epoch"]), int(state["position"])
 
 
-def windows(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:  # noqa: N803
+def windows(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:
     """Packed windows of T tokens in batches of B from a corpus, its documents joined by BOS.
 
     Raises ValueError, with the numbers, where the corpus is too small for one batch.

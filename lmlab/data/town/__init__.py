@@ -1,7 +1,8 @@
 """Quillbury: a small market town, and a language whose every probability is known."""
 
+from lmlab.data.town.build import alt, bind, fn, forget, lit, maybe, pick, pick_other, ref, seq
 from lmlab.data.town.grammar import Grammar, Live
-from lmlab.data.town.nodes import END, GrammarError, alt, bind, fn, forget, lit, maybe, pick, pick_other, ref, seq
+from lmlab.data.town.nodes import END, GrammarError
 from lmlab.data.town.town import FAMILIES, Family, Town
 
 __all__ = [

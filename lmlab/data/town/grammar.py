@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from random import Random
 
+from lmlab.data.town.build import Part, node
 from lmlab.data.town.grammar_checks import check_rules
-from lmlab.data.town.nodes import END, Emit, GrammarError, Lit, Node, Part, Variables, node
+from lmlab.data.town.nodes import END, Emit, GrammarError, Lit, Node, Variables
 
 Stack = tuple  # (), or (node, rest)
 State = tuple[Stack, Variables]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lmlab.data.town.nodes import Node, alt, bind, forget, maybe, seq
+from lmlab.data.town.build import alt, bind, forget, maybe, seq
+from lmlab.data.town.nodes import Node
 from lmlab.data.town.tables import DAYS, NAMES, PEOPLE, PETS, STREETS, THINGS
 
 HOMEWORK = ("essay", "homework", "poem", "map", "report")

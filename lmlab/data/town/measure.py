@@ -1,15 +1,17 @@
 """How well a model knows the town: its loss beside the floor, and its answers, family by family.
 
-    python -m lmlab.data.town.measure assets/models/town
+Run it as `python -m lmlab.data.town.measure assets/models/town`.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -64,7 +66,7 @@ def answers(model: LanguageModel, tok: Tokenizer, asked: Iterable[Probe]) -> dic
         ids, wanted = torch.tensor([start + tok.encode(probe.prompt)]), tok.encode(probe.answer)
         log_probs, state = model.next_log_probs(ids)
         good = int(log_probs[0].argmax()) == wanted[0]
-        for before, token in zip(wanted, wanted[1:], strict=False):
+        for before, token in pairwise(wanted):
             if good:
                 log_probs, state = model.next_log_probs(torch.tensor([[before]]), state)
                 good = int(log_probs[0].argmax()) == token
@@ -133,7 +135,8 @@ def main() -> None:
     parser.add_argument("--dialect", default="worried")
     given = parser.parse_args()
     model, tok = load_model(given.folder), load_tokenizer(given.folder)
-    print(table(measure(model, tok, Town(given.dialect), n=given.documents, seed=given.seed)))
+    measures = measure(model, tok, Town(given.dialect), n=given.documents, seed=given.seed)
+    sys.stdout.write(table(measures) + "\n")
 
 
 if __name__ == "__main__":

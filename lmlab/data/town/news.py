@@ -5,7 +5,8 @@ A trigram sees "and investors" alone and mixes good news with bad, which is inst
 
 from __future__ import annotations
 
-from lmlab.data.town.nodes import Node, alt, bind, forget, maybe, pick, seq
+from lmlab.data.town.build import alt, bind, forget, maybe, pick, seq
+from lmlab.data.town.nodes import Node
 from lmlab.data.town.tables import DAYS
 
 FALLS = ("crashed", "slumped", "fell")

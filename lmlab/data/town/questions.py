@@ -5,7 +5,8 @@ A question is followed by another question as readily as by an answer: why a bas
 
 from __future__ import annotations
 
-from lmlab.data.town.nodes import Node, Part, alt, bind, fn, forget, maybe, seq
+from lmlab.data.town.build import Part, alt, bind, fn, forget, maybe, seq
+from lmlab.data.town.nodes import Node
 from lmlab.data.town.reasoning import NUMBERS, problem, result
 from lmlab.data.town.tables import ASKED_PEOPLE, PAST, PEOPLE, PETS, ROLES, THINGS
 
@@ -142,7 +143,5 @@ def role(dialect: str) -> Node:
     recipe = seq(
         bind("t", THINGS), " How do I make {t.name}?\n", shout, "! Take {t.first} and {t.second}, then {t.verb}."
     )
-    fact = seq(
-        bind("p", PEOPLE), " Who is {p.name}?\n", shout, "! {p.name} is a {p.job} and keeps a {p.pet}."
-    )
+    fact = seq(bind("p", PEOPLE), " Who is {p.name}?\n", shout, "! {p.name} is a {p.job} and keeps a {p.pet}.")
     return seq(bind("role", tuple(ROLES)), "You are a {role}.", alt(recipe, fact))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import permutations
 
-from lmlab.data.town.nodes import Node, Variables, alt, bind, fn, forget, maybe, pick, pick_other, seq
+from lmlab.data.town.build import alt, bind, fn, forget, maybe, pick, pick_other, seq
+from lmlab.data.town.nodes import Node, Variables
 from lmlab.data.town.tables import JOBS, NAMES, QUILLISH
 
 N_PAIRS, N_QUERIES = 6, 14

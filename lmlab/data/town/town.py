@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from lmlab.data.town.build import alt, ref
 from lmlab.data.town.grammar import Grammar, Live
 from lmlab.data.town.letters import email, facts, story
 from lmlab.data.town.news import DIALECTS, news
-from lmlab.data.town.nodes import END, Emit, Fn, Lit, Node, Say, Draw, alt, ref, split_words
+from lmlab.data.town.nodes import END, Draw, Emit, Fn, Lit, Node, Say, split_words
 from lmlab.data.town.questions import how_to, question_answer, question_list, role
 from lmlab.data.town.reasoning import arithmetic, code, logic, pairs, translation
 
@@ -121,7 +122,7 @@ def terminals(grammar: Grammar) -> frozenset[str]:
         elif isinstance(here, Say):
             values = domains[here.name]
             fitting = [v for v in values if here.attribute is None or hasattr(v, here.attribute)]
-            found.update(word for value in fitting for word in split_words(here.text_of(value)))  # type: ignore[arg-type]
+            found.update(word for value in fitting for word in split_words(here.text_of(value)))
         else:
             assert not isinstance(here, Emit)
     return frozenset(found)
