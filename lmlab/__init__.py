@@ -19,7 +19,6 @@ Shapes are written with one legend of letters throughout:
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -75,26 +74,15 @@ __all__ = [*_HOME, *_MODULES]  # noqa: PLE0604  (all of them are strings)
 
 def __getattr__(name: str) -> Any:
     """Import the module that holds `name`, once, and keep the value (PEP 562)."""
-    if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"lmlab.{name}")
-    else:
+    if name not in __all__:
         raise AttributeError(f"lmlab has no {name!r}; dir(lmlab) lists what it has")
+    importlib.import_module("lmlab.devices").leave_a_core_free()
+    if name in _MODULES:
+        value: Any = importlib.import_module(f"lmlab.{name}")
+    else:
+        value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
-    _take_threads()
     return value
-
-
-def _take_threads() -> None:
-    """Once torch is there: cores - 1 threads, since torch's own choice stalls on a machine that does other things."""
-    global _threads_taken
-    if not _threads_taken and "torch" in sys.modules:
-        _threads_taken = True
-        importlib.import_module("lmlab.devices").use_threads()
-
-
-_threads_taken = False
 
 
 def __dir__() -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lmlab
+from lmlab.devices import leave_a_core_free
 
 COULD_NOT, USED_WRONGLY, INTERRUPTED, NOBODY_READS = 1, 2, 130, 141
 
@@ -55,6 +56,7 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as stop:  # argparse ends the program itself, for --help too
         return stop.code if isinstance(stop.code, int) else USED_WRONGLY
     options.extra = tuple(theirs)
+    leave_a_core_free()
     return int(options.run(options))
 
 

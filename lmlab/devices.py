@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +85,18 @@ def default_threads() -> int:
     if os.environ.get("JUPYTERHUB_USER"):
         return 1
     return max(1, n_cores() - 1)
+
+
+def leave_a_core_free() -> None:
+    """Have torch take `default_threads()`: when it is imported, or now if it has been and takes more.
+
+    The façade and the command line call this before their first work.
+    """
+    count = default_threads()
+    if "torch" not in sys.modules:
+        os.environ["OMP_NUM_THREADS"] = str(count)  # processes that we start take no more either
+    elif sys.modules["torch"].get_num_threads() > count:
+        use_threads(count)
 
 
 def use_threads(count: int | None = None) -> int:

@@ -18,6 +18,6 @@ def _no_ones_folder(tmp_path_factory: pytest.TempPathFactory):
     os.environ["LMLAB_HOME"] = str(tmp_path_factory.mktemp("lmlab_home"))
     yield
     if before is None:
-        del os.environ["LMLAB_HOME"]
+        os.environ.pop("LMLAB_HOME", None)
     else:
         os.environ["LMLAB_HOME"] = before

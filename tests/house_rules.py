@@ -273,6 +273,9 @@ INNOCENT = {
     says_encoding: "open('x', 'rb'); path.open('wb'); path.read_text(encoding='utf-8'); os.open(p, 0)",
     letters_of_shapes: '"""(B, T, V), (T,), (1, T, D), (I) and a sentence (A)."""',
     reads_no_pickle: "torch.load(path, weights_only=True)",
-    is_documented: '"""A module."""\ndef _f(): pass\nclass C(Base):\n    """A class."""\n    def forward(self, x):\n        x = 1\n        return x',
+    is_documented: (
+        '"""A module."""\ndef _f(): pass\n'
+        'class C(Base):\n    """A class."""\n    def forward(self, x):\n        x = 1\n        return x'
+    ),
     runs_everywhere: "subprocess.run(['ls'], shell=False)",
 }

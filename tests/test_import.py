@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -32,8 +31,9 @@ def test_import_loads_nothing_heavy():
 
 
 def test_import_takes_less_than_150_milliseconds():
-    code = "import time; t = time.perf_counter(); import lmlab; print(time.perf_counter() - t)"
-    assert statistics.median(float(fresh(code)) for _ in range(5)) < 0.15
+    """Of this process's own time: what else the machine does is not in it."""
+    code = "import time; t = time.process_time(); import lmlab; print(time.process_time() - t)"
+    assert float(fresh(code)) < 0.15
 
 
 def test_the_core_loads_no_widget_library():
@@ -42,14 +42,16 @@ def test_the_core_loads_no_widget_library():
     assert not {"ipywidgets", "anywidget", "plotly", "IPython"} & set(loaded)
 
 
-def test_the_first_use_of_torch_leaves_a_core_free():
-    code = "import lmlab; lmlab.pick_device(); import torch; print(torch.get_num_threads())"
-    env = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    env["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("before", ["", "import torch; "], ids=["torch after", "torch before"])
+@pytest.mark.parametrize("asked", [None, "1"])
+def test_one_core_is_left_free_whichever_is_imported_first(before, asked):
     from lmlab.devices import n_cores
 
-    assert int(done.stdout) == max(1, n_cores() - 1)
+    code = f"{before}import lmlab; lmlab.asset; import torch; print(torch.get_num_threads())"
+    env = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "JUPYTERHUB_USER")}
+    env |= {"PYTHONPATH": str(ROOT), **({"OMP_NUM_THREADS": asked} if asked else {})}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert int(done.stdout) == (int(asked) if asked else max(1, n_cores() - 1))
 
 
 @pytest.mark.parametrize("name", sorted(lab.__all__))

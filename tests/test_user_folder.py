@@ -168,16 +168,12 @@ def test_a_full_disk_leaves_the_old_file_whole(home, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.warns(UserWarning, match="No space left"):
-        assert not user_folder.save_guess("b", 2)
-    monkeypatch.undo()
-    os.environ["LMLAB_HOME"] = str(home)
-    try:
-        assert user_folder.guesses() == {"a": 1}
-        assert [p.name for p in home.iterdir()] == ["progress.json"]
-    finally:
-        del os.environ["LMLAB_HOME"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.warns(UserWarning, match="No space left"):
+            assert not user_folder.save_guess("b", 2)
+    assert user_folder.guesses() == {"a": 1}
+    assert [p.name for p in home.iterdir()] == ["progress.json"]
 
 
 def test_a_run_goes_beside_its_notebook_where_that_can_be_written(tmp_path, monkeypatch):
