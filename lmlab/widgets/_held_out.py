@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TOWN_SEED = 2_026_070  # no recipe draws its training documents from this seed
 _MOST_DOCUMENTS = 200
 _PAIR = 64  # documents in one batch at most
+_LONGEST = 16  # characters that a token is given: what is beyond is not even read
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,16 @@ def held_out(model: TextModel, text: str | Sequence[str] | None, *, n_tokens: in
     kept: list[str] = []
     known = 0
     for document in documents[:_MOST_DOCUMENTS]:
-        pieces = _pieces(model, document)
-        if known >= n_tokens or not pieces:
+        if known >= n_tokens:
             break
-        rows += pieces
         kept.append(document)
-        known += sum(len(piece) - 1 for piece in pieces)
+        for piece in _pieces(model, document[: _LONGEST * n_tokens]):
+            if known < n_tokens:
+                rows.append(piece)
+                known += len(piece) - 1
     if not known:
         return None
-    floor = sum(map(_floor_of, kept)) / known if town else None
+    floor = sum(map(_floor_of, kept)) / known if town and known else None
     source = f"{len(kept):,} held-out documents of the town" if town else f"{known:,} tokens of your text"
     return HeldOut(_batches(rows), len(kept), known, floor, source)
 

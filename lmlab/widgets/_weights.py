@@ -106,11 +106,11 @@ def fine_bins(weights: Tensor, group: GroupSize) -> FineBins:
 def linear_layers(model: TextModel) -> list[LayerWeights]:
     """The linear layers of a text model that can be quantized by themselves. Raises ValueError if there are none."""
     if not isinstance(model, TextModel):
-        raise ValueError(f"QuantizationBins needs a text model, not {model!r}: try lab.load(\"town\").")
+        raise ValueError(f'QuantizationBins needs a text model, not {model!r}: try lab.load("town").')
     inside = model.model
     if not isinstance(inside, nn.Module):
         raise ValueError(
-            f"{model.name} is a {type(inside).__name__} and has no weights in linear layers; "
+            f"{model.name} ({type(inside).__name__}) has no weights in linear layers to quantize; "
             'try QuantizationBins(lab.load("town")).'
         )
     shared = shared_weights(inside)
