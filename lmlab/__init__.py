@@ -32,7 +32,7 @@ _HOME = {
     "Sampler": "lmlab.sampling",
     # text to ids
     "Tokenizer": "lmlab.tokenizer.tokenizer",
-    "WordTokenizer": "lmlab.tokenizer.word_tokenizer",
+    "WordTokenizer": "lmlab.tokenizer.words",
     "load_tokenizer": "lmlab.tokenizer.load",
     "train_bpe": "lmlab.tokenizer.bpe",
     "SPLIT_GPT2": "lmlab.tokenizer.split",

@@ -16,12 +16,14 @@ import gc
 import heapq
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
 from lmlab.tokenizer.merge_log import N_RUNNERS_UP, PAIR_BITS, PAIR_MASK, TOP_COUNT, MergeLog, entry
-from lmlab.tokenizer.split import SPLIT_GPT2, splitter
+from lmlab.tokenizer.split import SPLIT_GPT2, Splitter, splitter
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.tokenizer.unicode_text import checked_characters
 
 #: The special tokens that our own tokenizers reserve from the first day; the first is BOS and EOS in one.
 RESERVED_SPECIALS = (
@@ -36,6 +38,8 @@ RESERVED_SPECIALS = (
 )
 
 MAX_VOCAB_SIZE = 1 << 20
+#: From this vocabulary size on, `train_bpe` reserves special tokens unless told otherwise.
+SIZE_FOR_A_MODEL = 512
 _BYTE_RANK = bytes(BYTES_IN_ORDER.index(byte) for byte in range(256))
 
 
@@ -44,7 +48,7 @@ def train_bpe(
     vocab_size: int,
     *,
     split: str = SPLIT_GPT2,
-    specials: Sequence[str] = (),
+    specials: Sequence[str] | None = None,
 ) -> tuple[Tokenizer, MergeLog]:
     """Learn a byte-pair vocabulary of `vocab_size` tokens from a text, or from an iterable of documents.
 
@@ -52,27 +56,26 @@ def train_bpe(
     counts them all.  Which pair is joined is a written rule, the same on every system: the highest count, then the
     smallest pair (left, then right), where the bytes come first in GPT-2's order and merged tokens follow by age.
 
-    `specials` is empty by default, as in the textbook; `specials=RESERVED_SPECIALS` reserves the eight that this
-    laboratory's models use.  Where the text has no pair left to join, training stops with a warning that says how
-    many merges exist, and the vocabulary is smaller.  ValueError for an empty text and a size under 256 + specials.
+    `specials` are the names of special tokens.  By default a vocabulary of 512 tokens or more, the size for a model,
+    reserves `RESERVED_SPECIALS` (BOS among them), and a smaller one, the size for looking at merges, has none;
+    give `()` or your own names to decide.
+
+    Where the text has no pair left to join, training stops with a warning that says how many merges exist, and the
+    vocabulary is smaller.  ValueError for an empty text and for a size under 256 + specials.
 
     >>> tokenizer, merges = train_bpe("aaabdaaabac", vocab_size=259)
     >>> tokenizer.encode("aaabdaaabac")
     [258, 100, 258, 97, 99]
     """
-    n_merges = _merges_wanted(vocab_size, specials)
     cut = splitter(split)
-    texts = [text_or_iterable] if isinstance(text_or_iterable, str) else text_or_iterable
-    counts = _as_bytes(cut.count(_only_text(texts)))
-    if not counts:
+    if specials is None:
+        specials = RESERVED_SPECIALS if isinstance(vocab_size, int) and vocab_size >= SIZE_FOR_A_MODEL else ()
+    n_merges = _merges_wanted(vocab_size, specials)
+    words = _words(text_or_iterable, cut)
+    if not words:
         raise ValueError("the text to train on is empty; give a string, or an iterable of documents with text in them")
-    paused = gc.isenabled()  # millions of small integers and no cycles: collecting garbage would cost a tenth
-    gc.disable()
-    try:
-        log = learn(counts, n_merges, cut.pattern)
-    finally:
-        if paused:
-            gc.enable()
+    with _no_garbage_collection():
+        log = learn(words, n_merges, cut.pattern)
     if len(log) < n_merges:
         warnings.warn(
             f"this text has only {len(log)} merges, so the vocabulary has {256 + len(log) + len(specials)} tokens "
@@ -80,6 +83,25 @@ def train_bpe(
             stacklevel=2,
         )
     return log.tokenizer(specials), log
+
+
+def replay_merges(tokenizer: Tokenizer, text_or_iterable: str | Iterable[str]) -> MergeLog:
+    """The log of `tokenizer`'s merges over any text, as if they had been made there in that order.
+
+    The winner of a step is the tokenizer's merge, with its count in this text (0 where the pair is not in it), and
+    the runners-up are the pairs that this text would have preferred next.  It shows how a vocabulary that was learned
+    elsewhere fits a text of one's own.
+    """
+    words = _words(text_or_iterable, splitter(tokenizer.split))
+    if not words:
+        raise ValueError("the text to replay the merges on is empty")
+    symbols = {bytes([byte]): symbol for symbol, byte in enumerate(BYTES_IN_ORDER)}
+    pairs = []
+    for left, right in tokenizer.merge_pairs():
+        pairs.append(symbols[left] << PAIR_BITS | symbols[right])
+        symbols[left + right] = len(symbols)
+    with _no_garbage_collection():
+        return learn(words, len(pairs), tokenizer.split, given=pairs)
 
 
 def _merges_wanted(vocab_size: int, specials: Sequence[str]) -> int:
@@ -98,24 +120,30 @@ def _merges_wanted(vocab_size: int, specials: Sequence[str]) -> int:
     return vocab_size - least
 
 
-def _only_text(texts: Iterable[str]) -> Iterable[str]:
-    for n, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"document {n} to train on is a {type(text).__name__}; give strings")
-        yield text
-
-
-def _as_bytes(counts: Mapping[str, int]) -> dict[bytes, int]:
-    """The words as UTF-8, each byte as its place in GPT-2's order; a lone surrogate counts as U+FFFD."""
+def _words(text_or_iterable: str | Iterable[str], cut: Splitter) -> dict[bytes, int]:
+    """How often each pre-token occurs, as UTF-8 with each byte as its place in GPT-2's order."""
+    if isinstance(text_or_iterable, (bytes, bytearray)) or not isinstance(text_or_iterable, Iterable):
+        raise ValueError(
+            f"text to learn from is a string or an iterable of them, given a {type(text_or_iterable).__name__}"
+        )
+    texts = [text_or_iterable] if isinstance(text_or_iterable, str) else text_or_iterable
     words: dict[bytes, int] = {}
-    for piece, n in counts.items():
-        try:
-            word = piece.encode("utf-8")
-        except UnicodeEncodeError:
-            word = piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
-        word = word.translate(_BYTE_RANK)
+    for piece, n in cut.count(map(checked_characters, texts)).items():
+        word = piece.encode("utf-8").translate(_BYTE_RANK)
         words[word] = words.get(word, 0) + n
     return words
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of small integers and no cycles: looking for garbage among them would cost a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class PairTable:
@@ -157,7 +185,7 @@ class PairTable:
             here.sort()  # in a run of equal symbols the pairs overlap, and the leftmost wins
         places_before: defaultdict[int, list[int]] = defaultdict(list)  # by the symbol that stands before
         places_after: defaultdict[int, list[int]] = defaultdict(list)
-        n_tokens = self.counts[pair]
+        n_tokens = self.counts.get(pair, 0)
         for place in here:
             other = after[place]
             if symbols[other] == right and symbols[place] == left:
@@ -234,14 +262,20 @@ class Leaders:
         return tuple(first)
 
 
-def learn(words: Mapping[bytes, int], n_merges: int, split: str) -> MergeLog:
-    """Join the first pair by the written rule, `n_merges` times or until no pair is left."""
+def learn(words: Mapping[bytes, int], n_merges: int, split: str, *, given: Sequence[int] | None = None) -> MergeLog:
+    """Join the first pair by the written rule (or the `given` ones), `n_merges` times or until no pair is left."""
     table = PairTable(words)
     leaders = Leaders(table.counts)
     rows: list[tuple[int, ...]] = []
     n_tokens = [table.n_tokens]
-    while len(rows) < n_merges and (row := leaders.first(1 + N_RUNNERS_UP)):
+    while len(rows) < n_merges:
+        row = leaders.first(1 + N_RUNNERS_UP)
+        if given is not None:
+            pair = given[len(rows)]
+            row = (entry(pair, table.counts.get(pair, 0)), *(other for other in row if other & PAIR_MASK != pair))
+        elif not row:
+            break
         leaders.add(table.join(row[0] & PAIR_MASK, 256 + len(rows)))
-        rows.append(row)
+        rows.append(row[: 1 + N_RUNNERS_UP])
         n_tokens.append(table.n_tokens)
     return MergeLog(rows, n_tokens, split=split)

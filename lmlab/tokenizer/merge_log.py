@@ -16,6 +16,7 @@ from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
 from lmlab.tokenizer.merging import boundary_ranks
 from lmlab.tokenizer.split import splitter
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.tokenizer.unicode_text import checked_characters
 
 #: How many pairs are kept besides the winner at every step.
 N_RUNNERS_UP = 6
@@ -170,7 +171,7 @@ class MergeLog(Sequence[MergeEvent]):
         """
         known: dict[str, list[int]] = {}
         steps: list[int] = []
-        for piece in splitter(self.split).pieces(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")):
+        for piece in splitter(self.split).pieces(checked_characters(text)):
             if piece not in known:
                 # The boundary in front of a piece is never removed; a rank counts from 0 and -1 is never.
                 known[piece] = [0, *(rank + 1 for rank in boundary_ranks(piece.encode("utf-8"), self.ranks))]
@@ -180,7 +181,7 @@ class MergeLog(Sequence[MergeEvent]):
     def segments(self, text: str, step: int) -> list[bytes]:
         """The tokens of `text` after `step` merges."""
         self.at(step)
-        data = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
+        data = checked_characters(text).encode("utf-8")
         cuts = [0, *(n for n, b in enumerate(self.boundaries(text), 1) if not 0 < b <= step), len(data)]
         return [data[start:end] for start, end in pairwise(cuts)] if data else []
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmlab.tokenizer.byte_order import to_visible
-from lmlab.tokenizer.merging import merge
 from lmlab.tokenizer.split import SPLIT_GPT2
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             }
             for name, n in sorted(tokenizer.specials.items(), key=lambda item: item[1])
         ],
-        "normalizer": None,
+        "normalizer": {"type": tokenizer.normalizer} if tokenizer.normalizer else None,
         "pre_tokenizer": _pre_tokenizer(tokenizer.split),
         "post_processor": byte_level | {"use_regex": True},
         "decoder": byte_level | {"use_regex": True},
@@ -69,18 +68,9 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "ignore_merges": False,
             "vocab": {to_visible(token): n for n, token in enumerate(tokens) if n not in special_ids}
             | tokenizer.specials,
-            "merges": [" ".join(map(to_visible, pair)) for pair in merge_pairs(tokenizer)],
+            "merges": [" ".join(map(to_visible, pair)) for pair in tokenizer.merge_pairs()],
         },
     }
-
-
-def merge_pairs(tokenizer: Tokenizer) -> list[tuple[bytes, bytes]]:
-    """The two parts of every merged token, in the order of merging."""
-    pairs = []
-    for token, rank in sorted(tokenizer.ranks.items(), key=lambda item: item[1]):
-        left, right = merge(token, tokenizer.ranks, below=rank)
-        pairs.append((left, right))
-    return pairs
 
 
 def _pre_tokenizer(split: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ SPLIT_GPT4O = (
 SPLIT_QWEN2 = SPLIT_GPT4.replace(r"\p{N}{1,3}", r"\p{N}")
 
 #: No cutting at all: the whole text is one piece.
-SPLIT_NONE = r"(?s:.+)"
+SPLIT_NONE = r"[\s\S]+"
 
 SPLITS = {
     "gpt2": SPLIT_GPT2,

@@ -9,14 +9,16 @@ from __future__ import annotations
 import codecs
 import operator
 import re
-import warnings
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lmlab.tokenizer.known_ids import ChunkIds, PieceIds
+from lmlab.tokenizer.merging import merge
 from lmlab.tokenizer.split import splitter
+from lmlab.tokenizer.unicode_text import checked_characters
 
 #: More characters than this are not encoded in one call: a slip of the clipboard must not hang the notebook.
 MAX_TEXT_CHARACTERS = 8_000_000
@@ -29,20 +31,31 @@ class Tokenizer:
     """Byte-level byte-pair encoding: any text becomes ids, and the ids become exactly that text again."""
 
     def __init__(
-        self, *, token_bytes: Sequence[bytes], ranks: Mapping[bytes, int], split: str, specials: Mapping[str, int]
+        self,
+        *,
+        token_bytes: Sequence[bytes],
+        ranks: Mapping[bytes, int],
+        split: str,
+        specials: Mapping[str, int],
+        normalizer: Literal["NFC"] | None = None,
     ) -> None:
         """`token_bytes[id]` is what an id stands for; `ranks[token]` orders the merges (lowest first).
 
         The rank of a token need not be its id; tokens of one byte need none.  `split` is a pattern or the name of one
-        ("gpt2").  `specials` maps names such as "<|endoftext|>" to ids, whose bytes are those of the name.
+        ("gpt2").  `specials` maps names such as "<|endoftext|>" to ids, whose bytes are those of the name.  With
+        `normalizer="NFC"` accents are composed first (as Qwen does); then decoding gives the composed text.
         """
         self._bytes = list(token_bytes)
         self._splitter = splitter(split)
         self.split = self._splitter.pattern
+        self.normalizer = normalizer
         self.specials = dict(specials)
         special_ids = set(self.specials.values())
         self._ids = {token: n for n, token in enumerate(self._bytes) if n not in special_ids}
         self.ranks = {token: rank for token, rank in ranks.items() if len(token) > 1}
+        for name, n in self.specials.items():
+            if not 0 <= n < len(self._bytes) or self._bytes[n] != name.encode("utf-8"):
+                raise ValueError(f"the special token {name!r} has the id {n}, but token_bytes[{n}] is not its name")
         missing = [byte for byte in range(256) if bytes([byte]) not in self._ids]
         if missing:
             raise ValueError(f"the vocabulary has no token for byte {missing[0]} (and {len(missing) - 1} others)")
@@ -68,7 +81,7 @@ class Tokenizer:
         A lone surrogate (half of a UTF-16 pair, no character) becomes U+FFFD with a warning.  ValueError over
         `MAX_TEXT_CHARACTERS`.
         """
-        text = _checked(text)
+        text = self._checked_text(text)
         if not allow_special or not self.specials:
             return self._encode_plain(text)
         ids: list[int] = []
@@ -100,13 +113,21 @@ class Tokenizer:
         Tokens that hold parts of one character (an emoji in four bytes) all point at that character.
         """
         ids = self.encode(text)
-        owner = [n for n, character in enumerate(_checked(text)) for _ in character.encode("utf-8")]
+        owner = [n for n, character in enumerate(self._checked_text(text)) for _ in character.encode("utf-8")]
         spans, at = [], 0
         for n in ids:
             end = at + len(self._bytes[n])
             spans.append((owner[at], owner[end - 1] + 1))
             at = end
         return spans
+
+    def merge_pairs(self) -> list[tuple[bytes, bytes]]:
+        """The two parts of every merged token, in the order of merging."""
+        pairs = []
+        for token, rank in sorted(self.ranks.items(), key=operator.itemgetter(1)):
+            left, right = merge(token, self.ranks, below=rank)
+            pairs.append((left, right))
+        return pairs
 
     def stream(self) -> StreamDecoder:
         """A decoder for ids that come one by one."""
@@ -123,6 +144,15 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer(V={self.vocab_size}, merges={len(self.ranks)}, specials={len(self.specials)})"
+
+    def _checked_text(self, text: str) -> str:
+        if isinstance(text, str) and len(text) > MAX_TEXT_CHARACTERS:
+            raise ValueError(
+                f"the text has {len(text):,} characters and at most {MAX_TEXT_CHARACTERS:,} are encoded at once; "
+                "encode it in parts, for example one document at a time"
+            )
+        text = checked_characters(text)
+        return text if self.normalizer is None else unicodedata.normalize(self.normalizer, text)
 
     def _checked_ids(self, ids: Iterable[int]) -> list[int]:
         listed = ids.tolist() if hasattr(ids, "tolist") else ids
@@ -158,25 +188,6 @@ class StreamDecoder:
         rest = self._decoder.decode(b"", final=True)
         self._decoder.reset()
         return rest
-
-
-def _checked(text: str) -> str:
-    """`text` ready to encode: a string, not too long, its lone surrogates replaced."""
-    if not isinstance(text, str):
-        raise ValueError(f"text to encode is a string, given a {type(text).__name__}")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise ValueError(
-            f"the text has {len(text):,} characters and at most {MAX_TEXT_CHARACTERS:,} are encoded at once; "
-            "encode it in parts, for example one document at a time"
-        )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        warnings.warn(
-            f"character {error.start} is half of a surrogate pair and no text; it was read as U+FFFD", stacklevel=3
-        )
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _in_hex(error: UnicodeError) -> tuple[str, int]:
