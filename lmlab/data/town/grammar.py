@@ -12,7 +12,7 @@ from functools import lru_cache
 from random import Random
 
 from lmlab.data.town.build import Part, node
-from lmlab.data.town.grammar_checks import check_rules
+from lmlab.data.town.grammar_checks import check_rules, inside
 from lmlab.data.town.nodes import END, Emit, GrammarError, Lit, Node, Variables
 
 Stack = tuple  # (), or (node, rest)
@@ -38,20 +38,23 @@ def step(states: Mapping[State, float]) -> dict[str, dict[State, float]]:
             after[(), Variables()] = after.get(((), Variables()), 0.0) + mass
             continue
         top, rest = stack
-        if isinstance(top, Emit):
-            words = top.words(variables)
-            if not words:
-                work.append((mass, rest, variables))
+        try:
+            if not isinstance(top, Emit):
+                for probability, nodes, then in top.branch(variables):
+                    pushed = rest
+                    for child in reversed(nodes):
+                        pushed = (child, pushed)
+                    work.append((mass * probability, pushed, then))
                 continue
-            state = ((_rest_of(words[1:]), rest) if len(words) > 1 else rest, variables)
-            after = found[words[0]]
-            after[state] = after.get(state, 0.0) + mass
+            words = top.words(variables)
+        except GrammarError as error:
+            raise error.within(top.rule) from None
+        if not words:
+            work.append((mass, rest, variables))
             continue
-        for probability, nodes, then in top.branch(variables):
-            pushed = rest
-            for child in reversed(nodes):
-                pushed = (child, pushed)
-            work.append((mass * probability, pushed, then))
+        state = ((_rest_of(words[1:]), rest) if len(words) > 1 else rest, variables)
+        after = found[words[0]]
+        after[state] = after.get(state, 0.0) + mass
     return found
 
 
@@ -92,6 +95,9 @@ class Grammar:
             raise GrammarError(f"there is no rule named {start!r} to start from; rules: {', '.join(self.rules)}")
         self.start = start
         check_rules(self.rules)
+        for name, body in self.rules.items():
+            for inner in inside(body):
+                inner.rule = name
 
     def live(self) -> Live:
         """The state before the first word of a document."""
@@ -102,6 +108,8 @@ class Grammar:
         out: list[str] = []
         try:
             self.rules[self.start].sample(rng.random, Variables(), out)
+        except GrammarError as error:
+            raise error.within(self.start) from None
         except RecursionError:
             raise GrammarError(
                 f"rule {self.start!r} went on for ever: a rule calls itself too often; lower that choice's weight"

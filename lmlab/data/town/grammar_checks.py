@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lmlab.data.town.nodes import Alt, Draw, Emit, GrammarError, Node, Ref, Say, Seq
 
 
-def _inside(top: Node) -> Iterator[Node]:
+def inside(top: Node) -> Iterator[Node]:
     """A rule's own nodes, other rules not entered."""
     work, seen = [top], set()
     while work:
@@ -20,7 +20,7 @@ def _inside(top: Node) -> Iterator[Node]:
 
 def _resolve(rules: Mapping[str, Node]) -> None:
     for name, body in rules.items():
-        for here in _inside(body):
+        for here in inside(body):
             if isinstance(here, Ref):
                 if here.name not in rules:
                     known = ", ".join(rules)
@@ -90,9 +90,9 @@ def _check_recursion(rules: Mapping[str, Node]) -> None:
 
 
 def _check_variables(rules: Mapping[str, Node]) -> None:
-    drawn = {here.name for body in rules.values() for here in _inside(body) if isinstance(here, Draw)}
+    drawn = {here.name for body in rules.values() for here in inside(body) if isinstance(here, Draw)}
     for name, body in rules.items():
-        for here in _inside(body):
+        for here in inside(body):
             if isinstance(here, Say) and here.name not in drawn:
                 raise GrammarError(f"rule {name!r} says {{{here.name}}}, but no bind or pick ever draws {here.name!r}")
 

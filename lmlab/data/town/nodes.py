@@ -24,6 +24,16 @@ Value = Hashable
 class GrammarError(ValueError):
     """A grammar that cannot be used; the message names the rule at fault."""
 
+    rule: str | None = None
+
+    def within(self, rule: str) -> GrammarError:
+        """The same error with the rule named in front, if none was yet."""
+        if self.rule is not None:
+            return self
+        named = GrammarError(f"rule {rule!r}: {self}")
+        named.rule = rule
+        return named
+
 
 @lru_cache(maxsize=65_536)
 def split_words(text: str) -> tuple[str, ...]:
@@ -57,6 +67,7 @@ class Node:
     """A piece of a grammar. `children` are the nodes it may put on the stack."""
 
     children: tuple[Node, ...] = ()
+    rule = "?"  # the rule it stands in, for messages
 
     def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
         """Say this node with random choices, appending its text to `out` and drawing into `variables`."""
@@ -214,7 +225,10 @@ class Ref(Node):
     def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
         if self.target is None:
             raise GrammarError(f"there is no rule named {self.name!r}")
-        self.target.sample(random, variables, out)
+        try:
+            self.target.sample(random, variables, out)
+        except GrammarError as error:
+            raise error.within(self.name) from None
 
     def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
         if self.target is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from lmlab.data.town import verdicts
 from lmlab.data.town.build import alt, ref
 from lmlab.data.town.grammar import Grammar, Live
 from lmlab.data.town.letters import email, facts, story
@@ -99,6 +100,22 @@ class Town:
             total += math.log(probability)
             live = live.after(word)
         return total
+
+    def next_words(self, text: str) -> dict[str, float]:
+        """What may come after a text, likeliest first; "" is the end. Empty where the town never says the text."""
+        return verdicts.next_words(self, text)
+
+    def can_say(self, text: str) -> bool:
+        """Whether some document begins with this text, which may end inside a word."""
+        return verdicts.first_impossible(self, text) is None
+
+    def first_impossible(self, text: str) -> int | None:
+        """The index of the first word (pre-token) that cannot stand there; None where all of them can."""
+        return verdicts.first_impossible(self, text)
+
+    def judge(self, prompt: str, continuation: str) -> verdicts.Verdict:
+        """Whether vocabulary, grammar or plausibility stands against a continuation of a prompt."""
+        return verdicts.judge(self, prompt, continuation)
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:

@@ -141,6 +141,10 @@ class TownTruth:
                 self._kept.popitem(last=False)
         return new[-1] if new else known  # type: ignore[return-value]
 
+    def probabilities(self, ids: Sequence[int]) -> dict[int, float]:
+        """The next tokens that are possible after these ids, with their probabilities in double precision."""
+        return {token: math.exp(p) for token, p in self._row(self._state_of(tuple(ids))).items()}
+
     def log_probs(self, ids: Tensor) -> Tensor:
         """(B, T) to (B, T, V), float32: row t predicts token t + 1."""
         ids = check_ids(ids, self.vocab_size)

@@ -7,10 +7,13 @@ is allowed and unlikely.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lmlab.data.town.grammar import Live
 from lmlab.data.town.nodes import END, split_words
-from lmlab.data.town.town import Town
+
+if TYPE_CHECKING:
+    from lmlab.data.town.town import Town
 
 
 @dataclass(frozen=True)
