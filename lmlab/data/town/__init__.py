@@ -4,8 +4,9 @@ from lmlab.data.town.build import alt, bind, fn, forget, lit, maybe, pick, pick_
 from lmlab.data.town.grammar import Grammar, Live
 from lmlab.data.town.nodes import END, GrammarError
 from lmlab.data.town.town import FAMILIES, Family, Town
+from lmlab.data.town.truth import TownTruth
 
 __all__ = [
-    "END", "FAMILIES", "Family", "Grammar", "GrammarError", "Live", "Town", "alt", "bind", "fn", "forget", "lit",
+    "END", "FAMILIES", "Family", "Grammar", "GrammarError", "Live", "Town", "TownTruth", "alt", "bind", "fn", "forget", "lit",
     "maybe", "pick", "pick_other", "ref", "seq",
 ]  # fmt: skip
