@@ -168,9 +168,10 @@ def _execute(notebook: NotebookNode, path: Path, home: str) -> None:
     )
     try:
         client.execute(env=environment)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        raise RuntimeError(f"{path.name} stopped: {lines[-1] if lines else type(error).__name__}") from error
+    except CellExecutionError as error:
+        raise RuntimeError(f"{path.name} stopped with {error.ename}: {error.evalue}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise RuntimeError(f"{path.name} stopped: {type(error).__name__}") from error
 
 
 def _read(path: Path) -> NotebookNode:
@@ -191,3 +192,4 @@ def _text(notebook: NotebookNode) -> str:
 def _write(notebook: NotebookNode, path: Path) -> None:
     nbformat.validate(notebook)
     write_atomically(path, _text(notebook))
+    path.chmod(0o644)  # a private file is what a temporary one begins as
