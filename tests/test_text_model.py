@@ -262,11 +262,11 @@ def test_a_run_folder_opens_its_latest_checkpoint(model: TextModel, tmp_path: Pa
     other = TextModel(Transformer(small_config(vocab_size=267), seed=7), model.tokenizer, name="other")
     for text_model, step in ((other, "step-000100"), (model, "step-000200")):
         text_model.save(tmp_path / "run" / "checkpoints" / step)
-    (tmp_path / "run" / "latest").write_text("step-000200\n")
+    (tmp_path / "run" / "latest").write_text("step-000200\n", encoding="utf-8")
     assert torch.equal(load(tmp_path / "run").next_log_probs("the"), model.next_log_probs("the"))
-    (tmp_path / "run" / "latest").write_text("../../step-000100")
+    (tmp_path / "run" / "latest").write_text("../../step-000100", encoding="utf-8")
     load(tmp_path / "run")  # the name alone counts
-    (tmp_path / "run" / "latest").write_text("step-000300")
+    (tmp_path / "run" / "latest").write_text("step-000300", encoding="utf-8")
     with pytest.raises(ValueError, match="no such checkpoint"):
         load(tmp_path / "run")
 

@@ -145,7 +145,7 @@ def initialize(model: Transformer, seed: int) -> None:
             std /= depth
         weight.copy_(torch.randn(weight.shape, generator=generator) * std)
     if model.config.tie_embeddings:
-        torch.nn.init.constant_(model.norm.weight, min(1.0, 38 / model.config.d_model))
+        model.norm.get_parameter("weight").fill_(min(1.0, 38 / model.config.d_model))
 
 
 def check_fits_in_memory(config: TransformerConfig) -> None:

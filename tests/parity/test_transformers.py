@@ -204,7 +204,9 @@ def test_gpt2_variants_are_refused_by_name(changes: dict[str, Any], tmp_path: Pa
 def test_a_setting_that_nobody_knows_is_refused_by_name(tmp_path: Path):
     transformers.AutoModelForCausalLM.from_config(llama_like("Llama")).save_pretrained(tmp_path)
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"logit_softcapping": 30.0}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"logit_softcapping": 30.0}), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=r"logit_softcapping = 30\.0"):
         load_model(tmp_path)
 
