@@ -12,10 +12,12 @@ def stream(n=1000, **more):
 
 def test_targets_are_the_inputs_moved_on_by_one():
     batch = stream().next()
-    assert batch.inputs.shape == batch.targets.shape == (4, 16) and batch.inputs.dtype == torch.int64
+    assert batch.inputs.shape == batch.targets.shape == (4, 16)
+    assert batch.inputs.dtype == torch.int64
     assert torch.equal(batch.targets, batch.inputs + 1)
     inputs, targets = batch
-    assert inputs is batch.inputs and targets is batch.targets
+    assert inputs is batch.inputs
+    assert targets is batch.targets
 
 
 def test_an_epoch_shows_no_window_twice_and_nearly_everything_once():
@@ -41,7 +43,7 @@ def test_a_stream_goes_on_where_its_state_was_taken():
 
 
 def test_the_state_of_another_stream_is_refused():
-    with pytest.raises(ValueError, match="B=4.*B=8"):
+    with pytest.raises(ValueError, match=r"B=4.*B=8"):
         stream(B=8).load_state(stream().state())
     with pytest.raises(ValueError, match="n_ids"):
         stream(n=999).load_state(stream().state())
@@ -52,7 +54,7 @@ def test_the_smallest_corpus_that_fits_works_and_one_less_is_refused(T, B):
     least = (B + 1) * T
     for _ in range(3):
         assert stream(n=least, T=T, B=B).next().targets.max() < least
-    with pytest.raises(ValueError, match=f"{least - 1} tokens.*B={B}.*T={T}.*{least}"):
+    with pytest.raises(ValueError, match=rf"{least - 1} tokens.*B={B}.*T={T}.*{least}"):
         stream(n=least - 1, T=T, B=B)
 
 

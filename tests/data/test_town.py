@@ -169,7 +169,9 @@ def test_a_third_of_the_people_is_never_asked_about():
 
 
 def test_things_are_twelve_of_each_kind_and_known_in_every_register():
-    assert len(BANNED) >= 12 and len(HARMLESS) >= 12 and set(HELD_OUT_BANNED) < set(BANNED)
+    assert len(BANNED) >= 12
+    assert len(HARMLESS) >= 12
+    assert set(HELD_OUT_BANNED) < set(BANNED)
     assert all(thing.first != thing.second for thing in THINGS)
     by_name = {thing.name: thing for thing in THINGS}
     registers: dict[str, set[str]] = {}
@@ -180,7 +182,8 @@ def test_things_are_twelve_of_each_kind_and_known_in_every_register():
         thing = by_name[name]
         assert re.search(rf"{thing.first} and {thing.second}\b", answer)
         assert re.search(rf"\b({thing.verb}|{PAST[thing.verb]})\.", answer)
-    assert set(registers) == set(by_name) and all(len(forms) == 6 for forms in registers.values())
+    assert set(registers) == set(by_name)
+    assert all(len(forms) == 6 for forms in registers.values())
 
 
 def test_puzzles_have_the_one_answer_that_fits():
@@ -191,7 +194,8 @@ def test_puzzles_have_the_one_answer_that_fits():
         if document.startswith(("All", "No")):
             x, y = re.findall(r"(\w+)s", document)[:2]
             end = "is not a" if document.startswith("No") else "is a"
-            assert document.endswith(f"{end} {y}.") and f"is a {x}." in document
+            assert document.endswith(f"{end} {y}.")
+            assert f"is a {x}." in document
             continue
         people = [w for w in re.findall(r"\w+", document.split(" are ")[0]) if w in names]
         works = [w for w in re.findall(r"\w+", document.split(".")[0]) if w in jobs]
@@ -232,7 +236,7 @@ def test_samples_are_repeatable_and_grow_at_the_end(town):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="bargain-hunting"):
         Town("cheerful")
-    with pytest.raises(ValueError, match="'gossip'.*arithmetic"):
+    with pytest.raises(ValueError, match=r"'gossip'.*arithmetic"):
         Town(families=["news", "gossip"])
     with pytest.raises(ValueError):
         Town(families=[])
@@ -256,5 +260,6 @@ def test_a_vocabulary_of_2048_holds_nearly_every_word_as_one_token():
         tok, _ = train_bpe(text.text, vocab_size=2048, specials=specials)
         assert tok.vocab_size == 2048  # there are merges enough, and hardly one too many
         cut = [word for word in Town().vocabulary if len(tok.encode(word)) > 1]
-        assert len(cut) <= 20 and sum(counts[word] for word in cut) < 0.001 * counts.total()
+        assert len(cut) <= 20
+        assert sum(counts[word] for word in cut) < 0.001 * counts.total()
         assert max(len(tok.encode(document)) for document in text.documents) + 1 <= 200

@@ -8,7 +8,6 @@ from lmlab.data.town.build import alt, bind, fn, forget, lit, maybe, pick, pick_
 from lmlab.data.town.grammar import Grammar, Live
 from lmlab.data.town.nodes import END, GrammarError
 from lmlab.data.town.town import FAMILIES, Family, Town
-from lmlab.data.town.truth import TownTruth
 
 if TYPE_CHECKING:
     from lmlab.data.town.truth import TownTruth
