@@ -214,7 +214,7 @@ class QuantizationBins(LabWidget):
         self._text = held_out(model, text, n_tokens=max(256, min(2000, 2_100_000_000 // n_params)))
         self._dense_loss = self._text.loss(model.model) if self._text else None
         self._automatic = "minmax"  # the method that levels set by hand begin from
-        self._first_levels = list(traits.get("levels", []))
+        self._first_levels, self._first_held = list(traits.get("levels", [])), traits.get("held", -1)
         if self._first_levels:
             traits.setdefault("method", "hand")
             traits.setdefault("bits", max(1, (len(self._first_levels) - 1).bit_length()))
@@ -260,6 +260,7 @@ class QuantizationBins(LabWidget):
     def reset(self) -> None:
         """Back to what the cell made, levels included."""
         super().reset()
+        self.held = self._first_held
         self.levels = list(self._first_levels)
 
     def compute(self) -> QuantizationBinsView:

@@ -35,6 +35,7 @@ function picture(ctx) {
   box.querySelector(".cap").hidden = true; box.style.marginBottom = "12px"; marks.style.pointerEvents = "none";
   let v = null, L = null, fine = null, levels = [], held = 0, x = z => z, nodes = [], dragging = false, all = false, now = null, sent = 0, timer = 0;
 
+  const hold = i => { held = i; ctx.model.set("held", i); }; // the kernel learns of it with the next levels
   const byHand = () => ctx.get("method") === "hand";
   const exact = () => v && levels.length === v.levels.length && levels.every((l, i) => Math.abs(l - v.levels[i]) < 2e-4) && byHand() === (v.method === "hand");
 
@@ -53,10 +54,10 @@ function picture(ctx) {
     still.replaceChildren(...parts);
     head.replaceChildren(`${v.n_weights.toLocaleString("en-US")} weights and ${byHand() ? "your " : ""}${v.levels.length} levels `, h("span", {}, L.P || L.full < 670 ? "" : `in units of ${v.grouped ? "their groups’" : "their"} spread; drag a handle, or arrow keys`));
     if (nodes.length !== v.levels.length) {
-      nodes = v.levels.map((_, i) => s("g", {role: "slider", tabindex: -1, ...KEYS, onfocus: () => { held = i; move(); }}, s("line"), s("circle"), s("circle", {class: "ring", fill: "none"})));
+      nodes = v.levels.map((_, i) => s("g", {role: "slider", tabindex: -1, ...KEYS, onfocus: () => { hold(i); move(); }}, s("line"), s("circle"), s("circle", {class: "ring", fill: "none"})));
       handles.replaceChildren(...nodes);
-      held = Math.min(Math.max(0, ctx.get("held")), nodes.length - 1);
     }
+    held = Math.min(Math.max(0, ctx.get("held")), nodes.length - 1);
   }
 
   function move() { // everything that follows the levels
@@ -73,7 +74,7 @@ function picture(ctx) {
     nodes.forEach((g, i) => {
       const on = i === held, p = pixels[i], [bar, dot, ring] = g.children, put = (node, o) => { for (const k in o) node.setAttribute(k, o[k]); };
       put(bar, {x1: p, x2: p, y1: full(i) ? rise : base, y2: eb, stroke: "var(--m1)", "stroke-width": Math.min(tight / 3, (on && mine ? 4 : 3) * S)});
-      put(dot, {cx: p, cy: base, r: on && mine ? r + 2 : small, fill: on && mine ? "var(--you)" : "var(--paper)", stroke: on && mine ? "#212121" : "var(--m1)", "stroke-width": on && mine ? 3 : Math.min(3, small / 2), "stroke-dasharray": on && mine ? "5 3" : "none"});
+      put(dot, {cx: p, cy: base, r: on && mine ? r + 2 : small, fill: on && mine ? "var(--you)" : "var(--paper)", stroke: on && mine ? "var(--ink)" : "var(--m1)", "stroke-width": on && mine ? 3 : Math.min(3, small / 2), "stroke-dasharray": on && mine ? "5 3" : "none"});
       put(ring, {cx: p, cy: base, r: r + 7, stroke: "var(--focus)", "stroke-width": 2 * S});
       put(g, {tabindex: on ? 0 : -1, "aria-label": `level ${i + 1} of ${n}`, "aria-valuemin": v.low.toFixed(2), "aria-valuemax": v.high.toFixed(2), "aria-valuenow": levels[i].toFixed(3), "aria-valuetext": `${num(levels[i])}, ${pct(now.shares[i])} of the weights`});
     });
@@ -82,13 +83,15 @@ function picture(ctx) {
   }
 
   function names(pixels, mine, full) { // above the handles, as many as have room, the held one first
-    const {W, S, P, y1, y2} = L, room = P ? 92 : v.bits > 3 ? 56 : 46 + 6 * v.bits, done = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
+    const {W, S, P, y1, y2} = L, room = 50 * S, wide = P ? 92 : v.bits > 3 ? 56 : 46 + 6 * v.bits, done = [], below = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
     return order.flatMap(i => {
-      const p = Math.max(.6 * room, Math.min(W - .6 * room, pixels[i]));
+      const p = Math.max(.6 * wide, Math.min(W - .6 * wide, pixels[i]));
       if (done.some(q => Math.abs(q - p) < room)) return [];
       done.push(p);
+      const fits = !(v.bits > 5 && i !== held) && !below.some(q => Math.abs(q - p) < wide);
+      if (fits) below.push(p);
       const code = i.toString(2).padStart(v.bits, "0"), share = now.shares[i] > 0 && now.shares[i] < 1e-4 ? `<0.01${NARROW}%` : pct(now.shares[i]);
-      return [text(p, y1, num(levels[i]), {"text-anchor": "middle", class: "b " + (i === held && mine ? "" : "n1")}), v.bits > 5 && i !== held ? null : text(p, y2, v.bits > 3 || S > 1 ? share : `${code} · ${share}`, {"text-anchor": "middle", class: "s"})].filter(Boolean);
+      return [text(p, y1, num(levels[i]), {"text-anchor": "middle", class: "b " + (i === held && mine ? "" : "n1")}), !fits ? null : text(p, y2, v.bits > 3 || S > 1 ? share : `${code} · ${share}`, {"text-anchor": "middle", class: "s"})].filter(Boolean);
     });
   }
 
@@ -127,13 +130,13 @@ function picture(ctx) {
     const wait = sent + 150 - performance.now();
     if (!last && wait > 0) { timer = setTimeout(() => send(true), wait); return; }
     sent = performance.now();
-    ctx.model.set("held", held); ctx.model.set("method", "hand");
+    ctx.model.set("method", "hand");
     ctx.set("levels", levels.map(z => +z.toFixed(4)), !last || dragging);
   }
   function put(i, z) { // a level stays between its neighbors
     const next = levels.slice();
     next[i] = Math.max(i ? next[i - 1] + GAP : v.low, Math.min(i < next.length - 1 ? next[i + 1] - GAP : v.high, z));
-    levels = next; held = i;
+    levels = next; hold(i);
     if (!byHand()) ctx.model.set("method", "hand");
     move(); tell(); send(false);
   }
@@ -143,7 +146,7 @@ function picture(ctx) {
     if (e.button) return;
     const z = at(e), px = levels.map(q => Math.abs(x(q) - x(z))), i = px.indexOf(Math.min(...px));
     if (px[i] > 24) return;
-    e.preventDefault(); svg.setPointerCapture(e.pointerId); dragging = true; grip = levels[i] - z; held = i; nodes[i].focus({preventScroll: true}); move();
+    e.preventDefault(); svg.setPointerCapture(e.pointerId); dragging = true; grip = levels[i] - z; hold(i); nodes[i].focus({preventScroll: true}); move();
   });
   svg.addEventListener("pointermove", e => { if (dragging) put(held, at(e) + grip); });
   const drop = () => { if (dragging) { dragging = false; if (!exact()) send(true); } };
@@ -167,7 +170,7 @@ function picture(ctx) {
     else if (e.key === "ArrowLeft") put(held, levels[held] - by);
     else if (e.key === "m") put(held, now.means[held]);
     else if (e.key === "t") { all = !all; move(); }
-    else if (to !== undefined) { held = Math.max(0, Math.min(levels.length - 1, to)); nodes[held].setAttribute("tabindex", 0); nodes[held].focus(); tell(); }
+    else if (to !== undefined) { hold(Math.max(0, Math.min(levels.length - 1, to))); nodes[held].setAttribute("tabindex", 0); nodes[held].focus(); tell(); }
     else return false;
     return true;
   }};
