@@ -105,6 +105,8 @@ class Splitter:
         for text in texts:
             head, *tail = self.chunks(text)
             counts.update(self.pieces(head))
+            if tail:
+                counts.update(self.pieces(" " + tail.pop()))  # it may end in white space, and so not be joined below
             chunks.update(tail)
         alike: dict[tuple[bool, int], list[str]] = {}
         for chunk, n in chunks.items():
