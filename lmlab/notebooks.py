@@ -52,9 +52,9 @@ def clean(paths: Sequence[Path]) -> list[str]:
     """Put each notebook into its normal form without running it. Returns a sentence for each that changed."""
     said = []
     for path in paths:
-        before = path.read_text(encoding="utf-8")
-        if before != _text(cleaned(_read(path))):
-            _write(cleaned(_read(path)), path)
+        notebook = cleaned(_read(path))
+        if path.read_text(encoding="utf-8") != _text(notebook):
+            _write(notebook, path)
             said.append(f"{path.name}: cleaned")
     return said
 
@@ -97,6 +97,8 @@ def cleaned(notebook: NotebookNode) -> NotebookNode:
 
 
 def _source(cell: NotebookNode) -> str:
+    if cell.cell_type == "markdown":  # two spaces at a line's end break it
+        return cell.source.strip("\n")
     return "\n".join(line.rstrip() for line in cell.source.split("\n")).rstrip()
 
 
