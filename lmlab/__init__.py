@@ -19,7 +19,46 @@ Shapes are written with one legend of letters throughout:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__; a test compares the two
+    from lmlab import widgets as widgets
+    from lmlab.assets import asset as asset
+    from lmlab.data.batches import windows as windows
+    from lmlab.data.corpus import Corpus as Corpus
+    from lmlab.data.corpus import corpus as corpus
+    from lmlab.data.town import Town as Town
+    from lmlab.data.town import TownTruth as TownTruth
+    from lmlab.devices import pick_device as pick_device
+    from lmlab.exercises import check as check
+    from lmlab.exercises import hint as hint
+    from lmlab.exercises import progress as progress
+    from lmlab.exercises import reveal as reveal
+    from lmlab.machine_report import doctor as doctor
+    from lmlab.models.counts import SequenceCounts as SequenceCounts
+    from lmlab.models.kv_cache import KVCache as KVCache
+    from lmlab.models.linear import quantize_model as quantize_model
+    from lmlab.models.load import load_model as load_model
+    from lmlab.models.load import save_model as save_model
+    from lmlab.models.ngram import NGram as NGram
+    from lmlab.models.trace import Trace as Trace
+    from lmlab.models.transformer import Transformer as Transformer
+    from lmlab.models.transformer import TransformerConfig as TransformerConfig
+    from lmlab.quantization import quantize as quantize
+    from lmlab.sampling import Sampler as Sampler
+    from lmlab.sampling import generate as generate
+    from lmlab.text_model import Candidate as Candidate
+    from lmlab.text_model import TextModel as TextModel
+    from lmlab.text_model import load as load
+    from lmlab.tokenizer.bpe import train_bpe as train_bpe
+    from lmlab.tokenizer.load import load_tokenizer as load_tokenizer
+    from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
+    from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
+    from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
+    from lmlab.training.loop import train as train
+    from lmlab.training.objectives import next_token as next_token
+    from lmlab.training.run import TrainingRun as TrainingRun
+    from lmlab.training.state import TrainState as TrainState
 
 __version__ = "0.1.0"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import os
@@ -90,3 +91,11 @@ def test_the_version_is_one():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert lab.__version__ == project["version"]
+
+
+def test_editors_are_told_the_same_as_the_facade():
+    """The imports under TYPE_CHECKING are those that __getattr__ does."""
+    tree = ast.parse((ROOT / "lmlab" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    told = {alias.name: node.module for node in block.body for alias in node.names}
+    assert told == {**lab._HOME, "widgets": "lmlab"}
