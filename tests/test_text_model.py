@@ -94,6 +94,16 @@ def test_candidates_are_read_by_people(counts: TextModel):
     assert counts.next(TEXTS[0])[0].text == "<|endoftext|>"
 
 
+def test_a_model_that_diverged_says_so(tokenizer: Tokenizer):
+    broken = Transformer(small_config(vocab_size=267))
+    with torch.no_grad():
+        broken.norm.weight[0] = math.nan
+    diverged = TextModel(broken, tokenizer, name="diverged")
+    for ask in (diverged.next, diverged.next_log_probs, lambda prompt: diverged.generate(prompt).text):
+        with pytest.raises(ValueError, match="no valid distribution"):
+            ask("the")
+
+
 def test_k_is_a_number_of_candidates(model: TextModel):
     assert len(model.next("the", k=10_000)) == 267
     for k in (0, -1, 2.5, True):

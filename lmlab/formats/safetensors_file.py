@@ -97,9 +97,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {name: file.get_tensor(name) for name in header}
+            tensors = {name: file.get_tensor(name) for name in header}
     except SafetensorError as error:
         raise ValueError(f"{path} cannot be read as safetensors ({error}): copy or fetch it again.") from None
+    # Windows cannot replace a folder whose files are mapped, and a student saves over what was loaded.
+    return {name: tensor.clone() for name, tensor in tensors.items()} if os.name == "nt" else tensors
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

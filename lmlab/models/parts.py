@@ -111,6 +111,13 @@ class RotaryPosition(nn.Module):
         frequencies = scaled_frequencies(1.0 / config.rope_theta**exponents, config.rope_scaling)
         self.register_buffer("frequencies", frequencies, persistent=False)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RotaryPosition:
+        # model.to(bfloat16) rounds every number of a module, and a rounded frequency is a wrong angle 100 tokens on.
+        exact = self.frequencies
+        super()._apply(fn, recurse)
+        self.frequencies = exact.to(self.frequencies.device)
+        return self
+
     def forward(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Turn]:
         """Embeddings (B, T, D) unchanged, and the turn that attention gives its queries and keys (B, H, T, E)."""
         angles = positions[:, None].float() * self.frequencies.float()  # (T, E/2)

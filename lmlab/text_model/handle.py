@@ -205,6 +205,10 @@ class TextModel:
         ids = self._all_ids(prompt)
         room = room or self.max_seq_len
         log_probs, state = self.model.next_log_probs(torch.tensor([ids[-room:] if room else ids]))
+        if bool(log_probs.isnan().any()):
+            raise ValueError(
+                f"{self.name} gives no valid distribution (NaN): its weights are damaged or have diverged."
+            )
         return log_probs[0], state
 
     def _sum_log_probs(self, ids: list[int], after: Tensor, state: State, before: list[int]) -> float:

@@ -127,6 +127,16 @@ def test_without_a_mask_every_position_sees_both_ways(model: Transformer):
     assert not torch.equal(model(ids, causal=False)[0, 0], model(changed, causal=False)[0, 0])
 
 
+def test_positions_stay_exact_in_a_model_of_half_precision():
+    model = randomized(Transformer(small_config(max_seq_len=512), seed=1))
+    ids = random_ids(1, 400)
+    exact = model(ids).detach()
+    model.bfloat16()
+    assert model.embedding.weight.dtype == torch.bfloat16
+    assert model.position.frequencies.dtype == torch.float32
+    assert float((model(ids).detach().float() - exact).abs().mean()) < 0.05 * float(exact.std())
+
+
 # ---------------------------------------------------------------- cache
 
 
