@@ -78,7 +78,7 @@ def loss_said(before: float | None, after: float | None, text: HeldOut | None, *
 def footnote(layer: LayerWeights, bits: int, group: str, text: HeldOut | None) -> Spans:
     """Shapes, spread, and what the loss was measured on."""
     rows, cols = layer.shape
-    unit = "" if group == "all" else " · levels in units of each group’s spread, averaged over the groups"
+    unit = "" if group == "all" else " · levels averaged over groups"
     source = f" · loss on {text.source}" if text else ""
     if text and text.floor is not None:
         source += f", floor {text.floor:.3f}"
