@@ -19,7 +19,7 @@ def learned(seed: int):
     return train_bpe(text, vocab_size=256 + 25, specials=(), split="none")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("length", [0, 1, 2, 9, _LONG - 1, _LONG, 300])
 def test_short_and_long_pieces_equal_the_naive_loop(seed, length):
     _, log = learned(seed)
@@ -32,7 +32,7 @@ def test_short_and_long_pieces_equal_the_naive_loop(seed, length):
         assert merge(piece, log.ranks, below=below) == naive_encode(piece, pairs[:below])
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_one_number_a_boundary_describes_every_moment(seed):
     _, log = learned(seed)
     piece = mixed_text(seed + 100, 40).encode()[:200]
@@ -54,14 +54,17 @@ PIECES = {
 }
 
 
+@pytest.fixture(scope="module")
+def ranks():
+    return train_bpe("a" * 500 + " " * 300 + "ab" * 300 + mixed_text(4, 300), vocab_size=500, split="none")[1].ranks
+
+
 @pytest.mark.parametrize("kind", PIECES)
-def test_long_pieces_take_time_in_proportion_to_their_length(kind):
-    _, log = train_bpe("a" * 500 + " " * 300 + "ab" * 300 + mixed_text(4, 800), vocab_size=700, split="none")
+def test_long_pieces_take_time_in_proportion_to_their_length(kind, ranks):
     seconds = []
-    for n in (25_000, 100_000):
+    for n in (10_000, 40_000):
         start = time.process_time()
-        tokens = merge(PIECES[kind](n), log.ranks)
+        tokens = merge(PIECES[kind](n), ranks)
         seconds.append(time.process_time() - start)
         assert b"".join(tokens) == PIECES[kind](n)
-    assert seconds[1] < 10 * seconds[0] + 0.2
-    assert seconds[1] < 5
+    assert seconds[1] < 10 * seconds[0] + 0.2  # four times the letters; the textbook's loop needs 16 times
