@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STATE_FILE = "train_state.safetensors"
 FORMAT = 1
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = {True: ("momentum",), False: ("exp_avg", "exp_avg_sq")}  # by whether Muon moves the parameter
 
 
 class CheckpointError(ValueError):
@@ -72,9 +72,8 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
 def _tensors(state: TrainState, batches: BatchStream) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"rng/generator": state.generator.get_state()}
     for name, parameter in state.model.named_parameters():
-        for key in MOMENTS:
-            moment = state.optimizer.state[parameter].get(key) if parameter in state.optimizer.state else None
-            if moment is not None:
+        for key, moment in state.optimizer.state.get(parameter, {}).items():
+            if key != "step":
                 tensors[f"{key}/{name}"] = moment.detach().cpu().contiguous()
     cursor = {}
     for name, value in batches.state().items():
@@ -97,11 +96,11 @@ def _header(state: TrainState, cursor: dict[str, Any]) -> dict[str, Any]:
 def _restore_moments(state: TrainState, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
     if header["step"] == 0:
         return
-    for name, parameter in state.model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        slot: dict[str, Tensor] = {"step": torch.tensor(float(header["step"]), device=parameter.device)}
-        for key in MOMENTS:
+    names = {parameter: name for name, parameter in state.model.named_parameters()}
+    for parameter, muon in [(p, group["muon"]) for group in state.optimizer.param_groups for p in group["params"]]:
+        name = names[parameter]
+        slot = {} if muon else {"step": torch.tensor(float(header["step"]), device=parameter.device)}
+        for key in MOMENTS[muon]:
             moment = tensors.get(f"{key}/{name}")
             if moment is None or moment.shape != parameter.shape:
                 got = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
@@ -115,7 +114,7 @@ def _check_same_plan(header: dict[str, Any], state: TrainState, folder: Path) ->
     old = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
     settings, done = OptimizerSettings(**old), header["step"]
     differences = [f"{name} {old[name]!r}, now {value!r}" for name, value in asdict(state.settings).items()
-                   if name in ("betas", "eps", "weight_decay", "clip") and old[name] != value]
+                   if name in ("optimizer", "betas", "eps", "weight_decay", "clip") and old[name] != value]
     if header["seed"] != state.seed:
         differences.append(f"seed {header['seed']}, now {state.seed}")
     if done > state.steps:

@@ -12,10 +12,11 @@ import torch
 
 from lmlab.data.batches import windows
 from lmlab.data.corpus import Corpus, corpus
+from lmlab.data.packing import whole_documents
 from lmlab.models.transformer import Transformer
-from lmlab.tokenizer.bpe import train_bpe
+from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
 from lmlab.tokenizer.load import load_tokenizer
-from lmlab.tokenizer.tokenizer import RESERVED_SPECIALS, Tokenizer
+from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.training.metrics import MetricPoint
 from lmlab.training.objectives import next_token
 from lmlab.training.recipes import Recipe, RecipeError, read_recipe, recipe_text
@@ -71,7 +72,8 @@ def prepare(plan: Recipe, folder: RunFolder, resume: bool, say: Progress | None 
         tokenizer = tokenizer_of(plan, text)
     model = Transformer(plan.config(tokenizer.vocab_size), seed=plan.model_seed)
     training = plan.training
-    batches = windows(text, tokenizer, T=training.T, B=training.B, seed=training.seed)
+    make_rows = windows if training.rows == "windows" else whole_documents
+    batches = make_rows(text, tokenizer, T=training.T, B=training.B, seed=training.seed)
     run = TrainingRun(model, batches, next_token, steps=training.steps, seed=training.seed, settings=training.optimizer,
                       folder=folder.path, save_every=training.save_every, snapshots=training.snapshots,
                       tokenizer=tokenizer, resume=resume)

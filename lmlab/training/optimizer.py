@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
+
+from lmlab.training.muon import MuonAdamW
 
 ScheduleName = Literal["cosine", "wsd", "constant"]
 SCHEDULES: tuple[str, ...] = ("cosine", "wsd", "constant")
@@ -17,7 +19,7 @@ SCHEDULES: tuple[str, ...] = ("cosine", "wsd", "constant")
 class OptimizerSettings:
     """Everything AdamW and its schedule need, checked on construction.
 
-    lr: the peak learning rate. betas: how long the running means of gradient and squared gradient remember.
+    optimizer: "adamw", or "muon" for the matrices inside the model and AdamW for the rest. lr: the peak learning rate. betas: how long the running means of gradient and squared gradient remember.
     weight_decay: pulls matrices towards zero by lr * weight_decay a step, apart from the gradient ("decoupled").
     clip: longest gradient allowed, as a norm over all parameters; None leaves it alone.
     warmup: steps in which the rate rises from 0; None means 100, or a tenth of the steps where that is less.
@@ -28,6 +30,7 @@ class OptimizerSettings:
     Sources: Loshchilov and Hutter 2019 (AdamW, cosine); Hu et al. 2024 (WSD).
     """
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
     lr: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
@@ -39,6 +42,7 @@ class OptimizerSettings:
     decay_fraction: float = 0.2
 
     def __post_init__(self) -> None:
+        _require(self.optimizer in ("adamw", "muon"), f"optimizer is {self.optimizer!r}; choose adamw or muon")
         _require(_is_number(self.lr) and 0 < self.lr <= 10, f"lr is {self.lr!r}; it must be above 0 and at most 10, "
                  "for example 0.002")
         _require(len(self.betas) == 2 and all(_is_number(b) and 0 <= b < 1 for b in self.betas),
@@ -77,15 +81,24 @@ def learning_rate(step: int, steps: int, settings: OptimizerSettings) -> float:
 
 
 def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW with the usual two groups: matrices and embeddings decay, gains and biases (one axis) do not."""
+    """AdamW with the usual two groups: matrices and embeddings decay, gains and biases (one axis) do not.
+
+    With `optimizer="muon"` the matrices that are neither embedding nor unembedding take Muon's steps instead.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     _require(bool(parameters), "this model has no parameters to train; counts are fitted, not trained: use fit")
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    tables |= {id(p) for name, p in model.named_parameters() if name.startswith("unembedding")}
+    hidden = [p for p in parameters if settings.optimizer == "muon" and p.dim() == 2 and id(p) not in tables]
+    taken = {id(p) for p in hidden}
+    groups: list[dict[str, Any]] = [
+        {"params": hidden, "weight_decay": settings.weight_decay, "muon": True},
+        {"params": [p for p in parameters if p.dim() >= 2 and id(p) not in taken],
+         "weight_decay": settings.weight_decay, "muon": False},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0, "muon": False},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas,
-                             eps=settings.eps, fused=parameters[0].device.type in ("cpu", "cuda"))
+    return MuonAdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas, eps=settings.eps,
+                     fused=parameters[0].device.type in ("cpu", "cuda"))
 
 
 def _is_number(value: object) -> bool:

@@ -40,13 +40,14 @@ class TokenizerRecipe:
 class TrainingRecipe:
     """[training]: the run and its optimizer.
 
-    B windows of T tokens a step. save_every: steps from checkpoint to checkpoint. snapshots: steps at which a model
+    B rows of T tokens a step; `rows` are "windows" cut from one long text, or whole "documents". save_every: steps from checkpoint to checkpoint. snapshots: steps at which a model
     folder is kept for good. threads: of the processor; None means what torch chooses. The rest: OptimizerSettings.
     """
 
     steps: int
     B: int = 16
     T: int = 256
+    rows: str = "windows"
     seed: int = 0
     save_every: int = 100
     snapshots: tuple[int, ...] = ()
@@ -157,6 +158,8 @@ def _training(table: dict[str, Any]) -> TrainingRecipe:
     for key in ("B", "T", "save_every", "threads"):
         if key in table:
             _whole(f"training.{key}", table[key], at_least=1)
+    if table.get("rows", "windows") not in ("windows", "documents"):
+        raise ValueError(f'training.rows is {table["rows"]!r}; choose "windows" or "documents".')
     snapshots = table.get("snapshots", [])
     if not isinstance(snapshots, list):
         raise ValueError(f"training.snapshots is {snapshots!r}; it must be a list of steps, for example [100, 400].")

@@ -1,0 +1,97 @@
+"""Batches of whole documents: every row begins with one, and none is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmlab.data.batches import Batch
+from lmlab.data.corpus import Corpus
+from lmlab.tokenizer.tokenizer import Tokenizer
+
+IGNORED = -100
+
+
+class DocumentStream:
+    """Endless batches (B, T) whose rows are whole documents, each after BOS, as many as fit; the rest does not count.
+
+    Where `windows` cuts the stream anywhere, here a row begins as every prompt does, and with a short T a document
+    seldom stands behind another that it has nothing to do with. Every epoch packs the documents in a new order,
+    which depends on the seed alone. Documents longer than T are cut to T.
+    """
+
+    def __init__(self, ids: Tensor, *, bos: int, T: int, B: int, seed: int = 0) -> None:
+        for name, value, least in (("T", T, 2), ("B", B, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        self.ids, self.bos, self.T, self.B, self.seed = ids, bos, T, B, seed
+        self._starts = (ids == bos).nonzero()[:, 0]
+        self._lengths = (self._starts[1:] - self._starts[:-1]).clamp(max=T).tolist()
+        self._epoch, self._position = 0, 0
+        self._packed: tuple[int, list[list[int]]] | None = None
+        if len(self._rows()) < B:
+            raise ValueError(
+                f"The corpus fills {len(self._rows())} rows of T={T}, too few for one batch of B={B}. "
+                "Take a smaller B or T, or more text."
+            )
+
+    def _rows(self) -> list[list[int]]:
+        """The documents of each row of this epoch, in the order drawn."""
+        if self._packed is None or self._packed[0] != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
+            rows: list[list[int]] = []
+            room = 0
+            for document in torch.randperm(len(self._lengths), generator=generator).tolist():
+                if self._lengths[document] > room:
+                    rows.append([])
+                    room = self.T
+                rows[-1].append(document)
+                room -= self._lengths[document]
+            self._packed = (self._epoch, rows)
+        return self._packed[1]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if (self._position + 1) * self.B > len(self._rows()):
+            self._epoch, self._position = self._epoch + 1, 0
+        rows = self._rows()[self._position * self.B : (self._position + 1) * self.B]
+        self._position += 1
+        packed = torch.full((self.B, self.T + 1), self.bos)
+        targets = torch.full((self.B, self.T), IGNORED)
+        for i, documents in enumerate(rows):
+            end = 0
+            for document in documents:
+                start, length = int(self._starts[document]), self._lengths[document]
+                packed[i, end : end + length] = self.ids[start : start + length]
+                end += length
+            targets[i, :end] = packed[i, 1 : end + 1]  # the last target is the BOS that ends the last document
+        return Batch(packed[:, :-1].contiguous(), targets)
+
+    def _shape(self) -> dict[str, int]:
+        return {"T": self.T, "B": self.B, "seed": self.seed, "n_ids": len(self.ids)}
+
+    def state(self) -> dict[str, int]:
+        """The cursor, as plain numbers that JSON can hold."""
+        return {"epoch": self._epoch, "position": self._position, **self._shape()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go to a saved cursor. Raises ValueError where it was saved by another stream."""
+        for name, mine in self._shape().items():
+            if state.get(name) != mine:
+                raise ValueError(
+                    f"This cursor was saved with {name}={state.get(name)}, but the stream has {name}={mine}: "
+                    "resume with the same corpus, tokenizer, T, B and seed."
+                )
+        self._epoch, self._position = int(state["epoch"]), int(state["position"])
+
+
+def whole_documents(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> DocumentStream:
+    """Rows of whole documents from a corpus. Raises ValueError for a tokenizer without BOS and a corpus too small."""
+    if tok.bos_id is None:
+        raise ValueError("Whole documents need a tokenizer with <|endoftext|> to stand between them; use windows.")
+    return DocumentStream(corpus.ids(tok), bos=tok.bos_id, T=T, B=B, seed=seed)
