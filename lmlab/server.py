@@ -1,4 +1,4 @@
-"""The Jupyter Server extension: it takes the delay off kernel websockets.
+"""The Jupyter Server extension: it takes the delay off kernel websockets, and lets prose be read in short lines.
 
 A slider moves, the kernel answers with a few small messages, and each of them waits about 40 ms for the
 acknowledgement of the one before (Nagle's algorithm against delayed acknowledgements), because Jupyter Server
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
+
+_STYLE = Path(__file__).resolve().parent / "commands" / "jupyter_settings" / "custom"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -24,6 +27,14 @@ def _load_jupyter_server_extension(server_app: Any) -> None:
         send_at_once(KernelWebsocketHandler)
     except Exception as error:
         server_app.log.warning("lmlab: kernel websockets keep their delay of about 40 ms (%s)", error)
+    offer_style(server_app)
+
+
+def offer_style(server_app: Any) -> None:
+    """Let JupyterLab find our custom.css where LabApp.custom_css asks for one; a user's own comes first."""
+    places = getattr(getattr(server_app, "web_app", None), "settings", {}).get("static_custom_path")
+    if isinstance(places, list) and str(_STYLE) not in places:
+        places.append(str(_STYLE))
 
 
 def send_at_once(handler: Any) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -135,6 +136,7 @@ app.initialize([{switch!r}, "--no-browser", "--port=0", "--allow-root"], new_htt
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 print("enabled", app.extension_manager.extensions["lmlab.server"].enabled)
 print("wrapped", KernelWebsocketHandler.open.sends_at_once)
+print("style", app.web_app.settings["static_custom_path"][-1])
 print("heavy", sorted(sys.modules.keys() & {{"torch", "ipywidgets", "anywidget", "numpy"}}))
 """
     folders = {
@@ -144,4 +146,6 @@ print("heavy", sorted(sys.modules.keys() & {{"torch", "ipywidgets", "anywidget",
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8"
     )
-    assert done.stdout.split("\n")[:3] == ["enabled True", "wrapped True", "heavy []"], done.stderr[-2000:]
+    said = done.stdout.split("\n")
+    assert [said[0], said[1], said[3]] == ["enabled True", "wrapped True", "heavy []"], done.stderr[-2000:]
+    assert "max-width: 44em" in (Path(said[2].removeprefix("style ")) / "custom.css").read_text(encoding="utf-8")

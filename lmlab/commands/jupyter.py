@@ -38,6 +38,7 @@ class Session:
             "--ServerApp.jpserver_extensions={'lmlab.server': True}",
             f"--LabApp.default_url={page}",
             "--LabApp.extension_manager=readonly",
+            "--LabApp.custom_css=True",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
         if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container everybody is root
