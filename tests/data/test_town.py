@@ -10,6 +10,7 @@ import pytest
 
 from lmlab.data.town import FAMILIES, Town
 from lmlab.data.town.nodes import Alt, Draw, Fn, Lit, Ref, Say, Variables, split_words
+from lmlab.data.town.reasoning import TABLE_SIZES
 from lmlab.data.town.tables import (
     BANNED,
     HARMLESS,
@@ -77,7 +78,7 @@ def test_families_have_their_shares_of_the_words(town):
     total = sum(found.values())
     for name, family in FAMILIES.items():
         assert abs(found[name] / total - family.share) < 0.05 * family.share, name
-    assert 0.33 <= FAMILIES["pairs"].share <= 0.375
+    assert FAMILIES["pairs"].share >= 0.2  # enough for copying to emerge
 
 
 @pytest.mark.parametrize("the", ["the", "The"])
@@ -107,23 +108,31 @@ def test_sampled_documents_of_a_prefix_meet_the_exact_distribution(town):
     assert p_value([drawn[w] for w in exact], [p * n for p in exact.values()]) > 0.001
 
 
+def n_pairs(document: str) -> int:
+    """How many lines come before the first that repeats a key."""
+    keys = [line.split(" ")[0] for line in document.split("\n")]
+    return next(i for i in range(1, len(keys)) if keys[i] in keys[:i])
+
+
 def test_pairs_have_the_probability_of_the_closed_form():
     n = len(QUILLISH)
-    exact = -2 * sum(math.log(n - i) for i in range(6)) - 14 * math.log(6)
     only = Town(families=["pairs"])
     whole = Town()
-    for document in documents("pairs", 3):
+    for document in documents("pairs", 12):
+        size = n_pairs(document)
+        exact = math.log(TABLE_SIZES[size]) - 2 * sum(math.log(n - i) for i in range(size)) - (20 - size) * math.log(size)
         assert math.isclose(only.log_prob(document), exact, rel_tol=1e-12)
         assert math.isclose(whole.log_prob(document), exact + math.log(whole.probabilities["pairs"]), rel_tol=1e-12)
 
 
 def test_in_the_pairs_every_question_was_answered_above():
     for document in documents("pairs"):
-        lines = [line.split(" => ") for line in document.split("\n")]
+        lines = [line.split(" ") for line in document.split("\n")]
+        size = n_pairs(document)
         assert len(lines) == 20
-        table = dict(lines[:6])
-        assert len(table) == len(set(table.values())) == 6
-        assert all(table[key] == value for key, value in lines[6:])
+        table = dict(lines[:size])
+        assert len(table) == len(set(table.values())) == size
+        assert all(table[key] == value for key, value in lines[size:])
 
 
 def test_sums_are_right():

@@ -73,7 +73,7 @@ def _pairs(rng: Random) -> _Asked:
     table = dict(zip(keys, values, strict=True))
     asked = [*keys, *rng.choices(keys, k=rng.randrange(8))]
     key = rng.choice(keys)
-    return "".join(f"{k} => {table[k]}\n" for k in asked) + f"{key} =>", table[key], values
+    return "".join(f"{k} {table[k]}\n" for k in asked) + key, table[key], values
 
 
 def _translation(rng: Random) -> _Asked:

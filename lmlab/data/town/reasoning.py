@@ -9,7 +9,8 @@ from lmlab.data.town.build import alt, bind, fn, forget, maybe, pick, pick_other
 from lmlab.data.town.nodes import Node, Variables
 from lmlab.data.town.tables import JOBS, NAMES, QUILLISH
 
-N_PAIRS, N_QUERIES = 6, 14
+N_PAIRS, N_LINES = 6, 20
+TABLE_SIZES = {1: 0.1, 2: 0.2, 3: 0.2, 4: 0.2, 5: 0.1, N_PAIRS: 0.2}
 LARGEST = 99
 
 
@@ -125,20 +126,25 @@ def _puzzle() -> Node:
 
 
 def pairs(dialect: str) -> Node:
-    """Six pairs that no dictionary holds, then fourteen questions about them in random order.
+    """One to six pairs that no dictionary holds, then questions about them in random order: twenty lines in all.
 
-    The pairs are drawn anew in every document, so only reading them helps.
+    The pairs are drawn anew in every document, so only reading them helps. The value stands right behind its key,
+    and short tables come first in difficulty: from two candidates a model learns to look, from six to look well.
     """
+    return alt(*(_table(n) for n in TABLE_SIZES), weights=tuple(TABLE_SIZES.values()))
+
+
+def _table(n_pairs: int) -> Node:
     keys, values = tuple(QUILLISH), tuple(QUILLISH.values())
     parts: list[Node | str] = []
-    for i in range(N_PAIRS):
+    for i in range(n_pairs):
         parts.append(pick_other(f"k{i}", keys, *(f"k{j}" for j in range(i))))
-        parts.append(f"{{k{i}}} =>")
+        parts.append(f"{{k{i}}}")
         parts.append(pick_other(f"v{i}", values, *(f"v{j}" for j in range(i))))
         parts.append(f" {{v{i}}}\n")
-    query = alt(*(f"{{k{i}}} => {{v{i}}}" for i in range(N_PAIRS)))
-    for n in range(N_QUERIES):
-        parts += [query, "\n"] if n + 1 < N_QUERIES else [query]
+    query = alt(*(f"{{k{i}}} {{v{i}}}" for i in range(n_pairs)))
+    for n in range(n_pairs, N_LINES):
+        parts += [query, "\n"] if n + 1 < N_LINES else [query]
     return seq(*parts)
 
 
