@@ -8,7 +8,7 @@ LABS ?=
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1
 
-.PHONY: help lab present test lint unit notebooks browser mutate bench install-lab install-dev clean
+.PHONY: help lab present test lint unit notebooks browser mutate bench gallery install-lab install-dev clean
 .NOTPARALLEL:
 
 help:
@@ -47,6 +47,9 @@ browser: install-dev
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+gallery: install-dev
+	$(TEST_ENV) $(BIN)/python -m tests.browser.gallery
 
 install-lab:
 	@$(PYTHON) tools/install.py

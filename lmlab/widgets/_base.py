@@ -135,7 +135,8 @@ class LabWidget(anywidget.AnyWidget):
         self._controls = [self._control(name, (options or {}).get(name, {})) for name in shown]
         self._initial = {name: getattr(self, name) for name in self.controls}
         asks = [name for name in self.controls if not self.traits()[name].metadata["control"].local]
-        self.observe(self._on_change, names=[*asks, *self.inputs])
+        for name in (*asks, *self.inputs):
+            self.observe(self._on_change, names=name)
         self.on_msg(self._on_message)
         self._answer(self._wanted)
         self._ready = True

@@ -1,12 +1,14 @@
 // NextToken: bars to be filled. The truth is an outline in ink; a model tries to fill it.
 const measure = document.createElement("canvas").getContext("2d");
+let reading = "sans-serif", coding = "monospace"; // the page's own families, set with each layout
 function wide(string, px, mono, bold) {
-  measure.font = `${bold ? 700 : 400} ${px}px ${mono ? "monospace" : "sans-serif"}`;
-  return measure.measureText(string).width * (mono ? 1.06 : 1.02);
+  measure.font = `${bold ? 700 : 400} ${px}px ${mono ? coding : reading}`;
+  return measure.measureText(string).width * 1.02;
 }
 
 // everything that depends on width, projector or number of models, decided in one place
 function layout(ctx, v) {
+  reading = getComputedStyle(ctx.root).fontFamily; coding = ctx.color("mono") || coding;
   const P = ctx.present(), full = ctx.root.clientWidth - (P ? 96 : 50), narrow = full < 670, S = P ? 2 : 1;
   const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : 15, n = v.columns.length, models = n - (v.has_truth ? 1 : 0);
   const aside = !P && full > 1030, width = aside ? Math.min(full * .65, 780) : full;

@@ -1,0 +1,53 @@
+"""The pictures in the README: live widgets, photographed in JupyterLab. Run by ``make gallery``."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.chromium import launch, new_context
+from tests.browser.conftest import opener
+from tests.browser.jupyterlab_server import JupyterLabServer
+
+GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
+SETUP = """
+import lmlab as lab
+town = lab.load("town")
+corpus = lab.corpus("town", documents=4_000, seed=0)
+ids = corpus.ids(town.tokenizer)
+trigram = lab.TextModel(lab.NGram.fit(ids, n=3, vocab_size=town.vocab_size), town.tokenizer, name="trigram")
+"""
+PICTURES = {
+    "NextToken": 'lab.widgets.NextToken(trigram, town, continuations=("paniquèrent", "golfing", "went golfing"))',
+    "Attention": "lab.widgets.Attention(town, layer=1, head=0)",
+    "BPEMerges": "lab.widgets.BPEMerges(step=100, vocab_size=768)",
+    "QuantizationBins": "lab.widgets.QuantizationBins(town, bits=2)",
+}
+
+
+def main() -> None:
+    """Open one notebook with the four widgets, and photograph each in both themes."""
+    GALLERY.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server, browser = JupyterLabServer(Path(folder) / "here"), launch(playwright)
+        try:
+            context = new_context(browser)
+            with opener(context, server) as open_notebook:
+                lab = open_notebook([SETUP, *PICTURES.values()], name="gallery.ipynb")
+                lab.resize(1460, 1200)
+                for theme in ("light", "dark"):
+                    lab.theme(theme)
+                    for name in PICTURES:
+                        picture = lab.widget(name).screenshot(f"{name}_{theme}")
+                        shutil.copyfile(picture, GALLERY / f"{name}_{theme}.png")
+                        print(f"assets/gallery/{name}_{theme}.png")
+        finally:
+            browser.close()
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
