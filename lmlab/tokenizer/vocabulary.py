@@ -114,7 +114,10 @@ def _check_possible(pairs: Mapping[bytes, Iterable[Pair]], ranks: Mapping[bytes,
                 break
         else:
             left, right = next(iter(candidates))
-            raise ValueError(f"the merge of {left!r} and {right!r} can never happen: an earlier one takes their bytes")
+            raise ValueError(
+                f"the merge of {left!r} and {right!r} can never happen: an earlier one takes their bytes, "
+                "or nothing makes them before"
+            )
 
 
 def _stand_side_by_side(
@@ -126,6 +129,8 @@ def _stand_side_by_side(
     have been joined while both stood there.
     """
     work = 0
+    if any(len(part) > 1 and part not in parts for part in (left, right)):
+        return False, work  # the part itself is made later, or never
     while True:
         work += len(left) + len(right)
         if ranks.get(left + right, limit) < limit:
@@ -134,12 +139,6 @@ def _stand_side_by_side(
         if age_left < 0 and age_right < 0:
             return True, work
         if age_left > age_right:
-            limit, left = age_left, _parts(left, parts)[1]
+            limit, left = age_left, parts[left][1]
         else:  # in a run of equal tokens the leftmost are joined first, so even the same merge could cross the border
-            limit, right = age_right + 1, _parts(right, parts)[0]
-
-
-def _parts(token: bytes, parts: Mapping[bytes, Pair]) -> Pair:
-    if token not in parts:
-        raise ValueError(f"a merge uses {token!r} before the merge that makes it")
-    return parts[token]
+            limit, right = age_right + 1, parts[right][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
 
@@ -16,7 +17,7 @@ def naive_merges(words: list[bytes], n_merges: int) -> tuple[list[Pair], list[li
     merges: list[Pair] = []
     moments, races = [split], []
     for _ in range(n_merges):
-        counts = Counter(pair for word in split for pair in zip(word, word[1:], strict=False))
+        counts = Counter(pair for word in split for pair in pairwise(word))
         if not counts:
             break
         races.append(counts)

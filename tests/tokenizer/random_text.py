@@ -6,7 +6,21 @@ import random
 
 _WORDS = "the stock market crashed and investors panicked it's don't WE'LL I'd 3.14 1234567 naïve Straße".split()
 _CODE = ["def f(x):\n    return x  # ok\n", "\tif (a&&b) {\r\n", "x = [i**2 for i in range(10)]\n\n\n", "'''", "</div>"]
-_OTHER = ["世界", "你好，", "こんにちは", "안녕", "Привет ", "مرحبا ", "שלום", "नमस्ते", "ไทย", "Ω≈ç√", "e\u0301", "\u200b", "\ufeff"]
+_OTHER = [
+    "世界",
+    "你好，",
+    "こんにちは",
+    "안녕",
+    "Привет ",
+    "مرحبا ",
+    "שלום",
+    "नमस्ते",
+    "ไทย",
+    "Ω≈ç√",
+    "e\u0301",
+    "\u200b",
+    "\ufeff",
+]
 _EMOJI = ["😀", "👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "❤️"]
 _SPACE = [" ", "  ", "\n", "\n\n", "\t", " \n ", "\r\n", "     ", "\u00a0", "\u3000", "\x0b", "\x85", "\x1c", "\u2028"]
 _STRANGE = ["\x00", "\x07", "\x1b[0m", "<|endoftext|>", "'S", "'ſ", "ǅ", "²", "Ⅷ", "٣", "\u202e", "�"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from itertools import pairwise
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_boundaries_describe_any_text_at_every_step(log, seed):
     for step in range(0, len(log) + 1, 7):
         expected = naive_segments(log, text, step)
         cuts = [0, *(n for n, b in enumerate(boundaries, 1) if b == 0 or b > step), len(data)]
-        assert [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)] == expected
+        assert [data[a:b] for a, b in pairwise(cuts)] == expected
         assert log.segments(text, step) == expected
         assert counts[step] == len(expected)
 

@@ -24,7 +24,7 @@ def learned(seed: int):
 def test_short_and_long_pieces_equal_the_naive_loop(seed, length):
     _, log = learned(seed)
     rng = random.Random(seed)
-    alphabet = list("aaabbc d".encode()) if seed % 2 == 0 else list(mixed_text(seed, 150).encode())
+    alphabet = list(b"aaabbc d") if seed % 2 == 0 else list(mixed_text(seed, 150).encode())
     piece = bytes(rng.choices(alphabet, k=length))
     pairs = [(event.left, event.right) for event in log]
     assert merge(piece, log.ranks) == naive_encode(piece, pairs)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import threading
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmlab.tokenizer import known_ids, tokenizer as tokenizer_module
+from lmlab.tokenizer import known_ids
+from lmlab.tokenizer import tokenizer as tokenizer_module
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
 from lmlab.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.random_text import mixed_text
@@ -48,7 +50,17 @@ def test_mixed_text_round_trips_and_streams(tok, seed):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\x00\x01\x1b[31m\x7f", "e\u0301 é", "👨‍👩‍👧‍👦", "\u202eabc\u202c", "\u200b", "\ufeff", "  \n\t ", "<|endoftext|>"],
+    [
+        "",
+        "\x00\x01\x1b[31m\x7f",
+        "e\u0301 é",
+        "👨‍👩‍👧‍👦",
+        "\u202eabc\u202c",
+        "\u200b",
+        "\ufeff",
+        "  \n\t ",
+        "<|endoftext|>",
+    ],
 )
 def test_strange_text_round_trips(tok, text):
     assert tok.decode(tok.encode(text)) == text
@@ -148,7 +160,7 @@ def test_offsets_point_at_the_characters_a_token_touches(tok, seed):
     for n, (start, end) in zip(ids, spans, strict=True):
         assert tok.token_bytes(n) in text[start:end].encode()
         assert tok.token_bytes(n) not in text[start + 1 : end].encode() or end - start > 1
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         assert start in (end, end - 1)  # the next token begins here, or inside this character
     assert tok.offsets("") == []
 

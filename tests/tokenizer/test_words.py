@@ -33,7 +33,13 @@ def test_what_is_no_id_is_named(bad):
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [([], "no words"), (["a", "a"], "'a' is in the list twice"), (["a b"], "'a b'"), ([""], "''"), ("abc", "from_text")],
+    [
+        ([], "no words"),
+        (["a", "a"], "'a' is in the list twice"),
+        (["a b"], "'a b'"),
+        ([""], "''"),
+        ("abc", "from_text"),
+    ],
 )
 def test_a_list_that_is_no_vocabulary_is_refused(words, says):
     with pytest.raises(ValueError, match=says):
