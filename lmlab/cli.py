@@ -1,4 +1,4 @@
-"""The command line: `lmlab lab`, `present`, `labs`, `train`, `tokenize`, `generate`, `doctor`.
+"""The command line: `lmlab lab`, `present`, `labs`, `train`, `evaluate`, `tokenize`, `generate`, `doctor`.
 
 Exit codes: 0 done, 1 could not (one sentence says why), 2 used wrongly, 130 interrupted by Ctrl-C, 141 the
 reader of our output went away. LMLAB_DEBUG=1 shows the traceback behind a sentence.
@@ -93,7 +93,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lmlab", description="A lecture on language models made touchable.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"lmlab {lmlab.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    for add in (_add_lab, _add_present, _add_labs, _add_train, _add_tokenize, _add_generate, _add_doctor):
+    for add in (
+        _add_lab,
+        _add_present,
+        _add_labs,
+        _add_train,
+        _add_evaluate,
+        _add_tokenize,
+        _add_generate,
+        _add_doctor,
+    ):
         add(commands)
     return parser
 
@@ -155,6 +164,19 @@ def _add_train(commands: Any) -> None:
     train.set_defaults(run=_train)
 
 
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure a model of the town against the truth",
+        description="Loss beside the floor, and answers, family by family. MODEL is a shipped model or a folder.",
+    )
+    evaluate.add_argument("model", metavar="MODEL", nargs="?", default="town", help="default: town")
+    evaluate.add_argument("--documents", metavar="N", type=int, default=100, help="documents a family (100)")
+    evaluate.add_argument("--seed", type=int, default=1, help="which documents (1)")
+    evaluate.add_argument("--dialect", default="worried", help="worried or bargain-hunting (worried)")
+    evaluate.set_defaults(run=_evaluate)
+
+
 def _add_tokenize(commands: Any) -> None:
     tokenize = commands.add_parser("tokenize", help="show a text's tokens", description="Show a text's tokens.")
     tokenize.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
@@ -203,9 +225,7 @@ def _lab(options: argparse.Namespace) -> int:
 def _present(options: argparse.Namespace) -> int:
     from lmlab.commands.jupyter import open_presentation
 
-    return open_presentation(
-        options.notebook, browser=not options.no_browser, port=options.port, extra=options.extra
-    )
+    return open_presentation(options.notebook, browser=not options.no_browser, port=options.port, extra=options.extra)
 
 
 def _labs(options: argparse.Namespace) -> int:
@@ -218,6 +238,12 @@ def _train(options: argparse.Namespace) -> int:
     from lmlab.training.command import train_command
 
     return train_command(options.recipe, options.out, options.resume, options.overrides)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from lmlab.commands.evaluate import evaluate_command
+
+    return evaluate_command(options.model, documents=options.documents, seed=options.seed, dialect=options.dialect)
 
 
 def _tokenize(options: argparse.Namespace) -> int:

@@ -64,8 +64,12 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     _restore_moments(state, header, tensors, folder)
     state.generator.set_state(tensors["rng/generator"].clone())
     state.step, state.tokens, state.seconds = header["step"], header["tokens"], header["seconds"]
-    batches.load_state({**header["cursor"], **{name.removeprefix("cursor/"): tensor for name, tensor in tensors.items()
-                                               if name.startswith("cursor/")}})
+    batches.load_state(
+        {
+            **header["cursor"],
+            **{name.removeprefix("cursor/"): tensor for name, tensor in tensors.items() if name.startswith("cursor/")},
+        }
+    )
     return header
 
 
@@ -86,9 +90,16 @@ def _tensors(state: TrainState, batches: BatchStream) -> tuple[dict[str, Tensor]
 
 def _header(state: TrainState, cursor: dict[str, Any]) -> dict[str, Any]:
     return {
-        "format": FORMAT, "step": state.step, "steps": state.steps, "tokens": state.tokens,
-        "seconds": state.seconds, "seed": state.seed, "settings": asdict(state.settings), "cursor": cursor,
-        "device": str(state.device), "threads": torch.get_num_threads(),
+        "format": FORMAT,
+        "step": state.step,
+        "steps": state.steps,
+        "tokens": state.tokens,
+        "seconds": state.seconds,
+        "seed": state.seed,
+        "settings": asdict(state.settings),
+        "cursor": cursor,
+        "device": str(state.device),
+        "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
 
@@ -104,28 +115,39 @@ def _restore_moments(state: TrainState, header: dict[str, Any], tensors: dict[st
             moment = tensors.get(f"{key}/{name}")
             if moment is None or moment.shape != parameter.shape:
                 got = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
-                raise CheckpointError(f"{folder / STATE_FILE}: {key}/{name} is {got}, "
-                                      f"expected {tuple(parameter.shape)}; resume from another checkpoint.")
+                raise CheckpointError(
+                    f"{folder / STATE_FILE}: {key}/{name} is {got}, "
+                    f"expected {tuple(parameter.shape)}; resume from another checkpoint."
+                )
             slot[key] = moment.to(parameter.device, copy=True)
         state.optimizer.state[parameter] = slot
 
 
 def _check_same_plan(header: dict[str, Any], state: TrainState, folder: Path) -> None:
-    old = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
+    old: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["settings"].items()}
     settings, done = OptimizerSettings(**old), header["step"]
-    differences = [f"{name} {old[name]!r}, now {value!r}" for name, value in asdict(state.settings).items()
-                   if name in ("optimizer", "betas", "eps", "weight_decay", "clip") and old[name] != value]
+    differences = [
+        f"{name} {old[name]!r}, now {value!r}"
+        for name, value in asdict(state.settings).items()
+        if name in ("optimizer", "betas", "eps", "weight_decay", "clip") and old[name] != value
+    ]
     if header["seed"] != state.seed:
         differences.append(f"seed {header['seed']}, now {state.seed}")
     if done > state.steps:
         differences.append(f"{done} steps done, now {state.steps} planned")
-    elif any(learning_rate(s, header["steps"], settings) != learning_rate(s, state.steps, state.settings)
-             for s in range(done)):
-        differences.append(f"{header['steps']} steps of {settings.schedule} at {settings.lr:g}, now "
-                           f"{state.steps} of {state.settings.schedule} at {state.settings.lr:g}")
+    elif any(
+        learning_rate(s, header["steps"], settings) != learning_rate(s, state.steps, state.settings)
+        for s in range(done)
+    ):
+        differences.append(
+            f"{header['steps']} steps of {settings.schedule} at {settings.lr:g}, now "
+            f"{state.steps} of {state.settings.schedule} at {state.settings.lr:g}"
+        )
     if differences:
-        raise CheckpointError(f"{folder} was trained with {'; '.join(differences)}. "
-                              "Resume with the settings it had, or start a new run folder.")
+        raise CheckpointError(
+            f"{folder} was trained with {'; '.join(differences)}. "
+            "Resume with the settings it had, or start a new run folder."
+        )
 
 
 def _read_state_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -59,7 +59,9 @@ def train_command(recipe: Path, out: Path, resume: bool = False, overrides: list
     return 0
 
 
-def prepare(plan: Recipe, folder: RunFolder, resume: bool, say: Progress | None = None) -> tuple[TrainingRun, Tokenizer]:
+def prepare(
+    plan: Recipe, folder: RunFolder, resume: bool, say: Progress | None = None
+) -> tuple[TrainingRun, Tokenizer]:
     """Read the corpus, train (or, on a resume, reload) the tokenizer, draw the first weights, make the run."""
     say = say or Progress(None, plan.training.steps)
     say.line("Reading the corpus ...")
@@ -74,9 +76,19 @@ def prepare(plan: Recipe, folder: RunFolder, resume: bool, say: Progress | None 
     training = plan.training
     make_rows = windows if training.rows == "windows" else whole_documents
     batches = make_rows(text, tokenizer, T=training.T, B=training.B, seed=training.seed)
-    run = TrainingRun(model, batches, next_token, steps=training.steps, seed=training.seed, settings=training.optimizer,
-                      folder=folder.path, save_every=training.save_every, snapshots=training.snapshots,
-                      tokenizer=tokenizer, resume=resume)
+    run = TrainingRun(
+        model,
+        batches,
+        next_token,
+        steps=training.steps,
+        seed=training.seed,
+        settings=training.optimizer,
+        folder=folder.path,
+        save_every=training.save_every,
+        snapshots=training.snapshots,
+        tokenizer=tokenizer,
+        resume=resume,
+    )
     return run, tokenizer
 
 
@@ -171,8 +183,12 @@ def _check_out(folder: RunFolder, plan: Recipe, resume: bool) -> None:
         raise RecipeError(f"{folder.path} already holds a run; go on with --resume, or choose a new folder for --out.")
     if holds_run and folder.recipe.exists():
         before = read_recipe(folder.recipe)
-        changed = [name for name in ("corpus", "tokenizer", "model", "model_seed") if getattr(before, name) != getattr(plan, name)]
-        changed += [f"training.{name}" for name in ("B", "T") if getattr(before.training, name) != getattr(plan.training, name)]
+        whole = ("corpus", "tokenizer", "model", "model_seed")
+        changed = [name for name in whole if getattr(before, name) != getattr(plan, name)]
+        was, now = before.training, plan.training
+        changed += [f"training.{name}" for name in ("B", "T", "rows") if getattr(was, name) != getattr(now, name)]
         if changed:
-            raise RecipeError(f"{folder.path} was begun with another {', '.join(changed)}; resume with the recipe it has, "
-                              f"{folder.recipe}, or choose a new folder for --out.")
+            raise RecipeError(
+                f"{folder.path} was begun with another {', '.join(changed)}; resume with its own recipe, "
+                f"{folder.recipe}, or choose a new folder for --out."
+            )

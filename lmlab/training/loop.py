@@ -23,16 +23,19 @@ class TrainingDiverged(FloatingPointError):
 
     def __init__(self, *, step: int, lr: float, what: str) -> None:
         self.step, self.lr = step, lr
-        super().__init__(f"The {what} at step {step} is not a finite number (learning rate {lr:.3g}); training stopped "
-                         f"there and kept the last finite weights: try a smaller lr, or a longer warmup.")
+        super().__init__(
+            f"The {what} at step {step} is not a finite number (learning rate {lr:.3g}); training stopped "
+            f"there and kept the last finite weights: try a smaller lr, or a longer warmup."
+        )
 
 
 class BatchesEnded(RuntimeError):
     """The batch stream had nothing more to give before the training was over."""
 
 
-def train(state: TrainState, batches: BatchStream, objective: Objective, until: int,
-          on_step: OnStep | None = None) -> TrainState:
+def train(
+    state: TrainState, batches: BatchStream, objective: Objective, until: int, on_step: OnStep | None = None
+) -> TrainState:
     """Take gradient steps until `until` of them are done in all, and return the state, which has moved in place.
 
     Each step: the loss of one batch, its gradient by backpropagation, clipped, one AdamW update at the rate of the
@@ -62,8 +65,10 @@ def _next_batch(stream: Iterator[Any], state: TrainState, until: int) -> Any:
     try:
         batch = next(stream)
     except StopIteration:
-        raise BatchesEnded(f"The batches ended after step {state.step} of {until}: the corpus has no more windows; "
-                           "give more documents, a smaller batch or fewer steps.") from None
+        raise BatchesEnded(
+            f"The batches ended after step {state.step} of {until}: the corpus has no more windows; "
+            "give more documents, a smaller batch or fewer steps."
+        ) from None
     return batch if state.device.type == "cpu" else batch.to(state.device)
 
 
@@ -75,7 +80,7 @@ def _take_step(state: TrainState, batch: Any, objective: Objective, started: flo
     loss_value = float(loss.detach())
     if not math.isfinite(loss_value):
         raise TrainingDiverged(step=state.step + 1, lr=lr, what="loss")
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     grad_norm = _clip(state)
     if not math.isfinite(grad_norm):
         state.optimizer.zero_grad(set_to_none=True)
@@ -87,8 +92,14 @@ def _take_step(state: TrainState, batch: Any, objective: Objective, started: flo
     state.step += 1
     state.tokens += int(batch.inputs.numel())
     state.seconds += time.perf_counter() - started
-    return MetricPoint(step=state.step, loss=loss_value, lr=lr, grad_norm=grad_norm, tokens=state.tokens,
-                       seconds=round(state.seconds, 4))
+    return MetricPoint(
+        step=state.step,
+        loss=loss_value,
+        lr=lr,
+        grad_norm=grad_norm,
+        tokens=state.tokens,
+        seconds=round(state.seconds, 4),
+    )
 
 
 def _clip(state: TrainState) -> float:

@@ -58,14 +58,16 @@ class MetricLog:
             try:
                 self._write(point.line() + "\n")
             except OSError as error:
-                self.warning = f"{self.path} could not be written at step {point.step} ({error.strerror}); " \
+                self.warning = (
+                    f"{self.path} could not be written at step {point.step} ({error.strerror}); "
                     "the points are kept in memory and training goes on."
+                )
 
     def _write(self, line: str) -> None:
         if self._file is None:
             assert self.path is not None
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            torn = self.path.exists() and not self.path.read_bytes()[-1:] in (b"", b"\n")
+            torn = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
             self._file = self.path.open("a", encoding="utf-8", newline="\n")
             if torn:  # a killed run may have left half a line; the next must not be glued to it
                 self._file.write("\n")
@@ -108,7 +110,7 @@ class MetricLog:
 
 
 def read_metrics(path: Path) -> list[MetricPoint]:
-    """The points of a metrics.jsonl, one a step in order; torn lines are skipped, of a repeated step the last counts."""
+    """The points of a metrics.jsonl, one a step; torn lines are skipped, of a repeated step the last counts."""
     by_step: dict[int, MetricPoint] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:

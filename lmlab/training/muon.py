@@ -9,7 +9,6 @@ share AdamW's learning rate).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,12 +23,12 @@ class MuonAdamW(torch.optim.AdamW):
     """AdamW whose groups with `muon=True` (matrices alone) take Muon's steps."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         """One update of every parameter that has a gradient; a gradient that Muon used is dropped."""
         for group in self.param_groups:
             if group["muon"]:
                 self._step_matrices(group)
-        return super().step(closure)  # type: ignore[no-any-return]
+        return super().step(closure)
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
         by_shape: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
@@ -38,7 +37,7 @@ class MuonAdamW(torch.optim.AdamW):
                 by_shape[tuple(p.shape)].append(p)
         for shape, parameters in by_shape.items():
             momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
-            gradients = [p.grad for p in parameters]
+            gradients = [p.grad for p in parameters if p.grad is not None]
             torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
             ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov
             updates = orthogonal(torch.stack(list(ahead)))

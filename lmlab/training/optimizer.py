@@ -19,7 +19,8 @@ SCHEDULES: tuple[str, ...] = ("cosine", "wsd", "constant")
 class OptimizerSettings:
     """Everything AdamW and its schedule need, checked on construction.
 
-    optimizer: "adamw", or "muon" for the matrices inside the model and AdamW for the rest. lr: the peak learning rate. betas: how long the running means of gradient and squared gradient remember.
+    optimizer: "adamw", or "muon" for the matrices inside the model and AdamW for the rest. lr: the peak learning
+    rate. betas: how long the running means of gradient and squared gradient remember.
     weight_decay: pulls matrices towards zero by lr * weight_decay a step, apart from the gradient ("decoupled").
     clip: longest gradient allowed, as a norm over all parameters; None leaves it alone.
     warmup: steps in which the rate rises from 0; None means 100, or a tenth of the steps where that is less.
@@ -43,23 +44,37 @@ class OptimizerSettings:
 
     def __post_init__(self) -> None:
         _require(self.optimizer in ("adamw", "muon"), f"optimizer is {self.optimizer!r}; choose adamw or muon")
-        _require(_is_number(self.lr) and 0 < self.lr <= 10, f"lr is {self.lr!r}; it must be above 0 and at most 10, "
-                 "for example 0.002")
-        _require(len(self.betas) == 2 and all(_is_number(b) and 0 <= b < 1 for b in self.betas),
-                 f"betas is {self.betas!r}; it must be two numbers from 0 to below 1, for example (0.9, 0.95)")
+        _require(
+            _is_number(self.lr) and 0 < self.lr <= 10,
+            f"lr is {self.lr!r}; it must be above 0 and at most 10, for example 0.002",
+        )
+        _require(
+            len(self.betas) == 2 and all(_is_number(b) and 0 <= b < 1 for b in self.betas),
+            f"betas is {self.betas!r}; it must be two numbers from 0 to below 1, for example (0.9, 0.95)",
+        )
         _require(_is_number(self.eps) and self.eps > 0, f"eps is {self.eps!r}; it must be above 0, for example 1e-8")
         # Beyond 1 the decay would flip the sign of the weights; below it no finite gradient can make them infinite.
-        _require(_is_number(self.weight_decay) and self.weight_decay >= 0 and self.lr * self.weight_decay <= 1,
-                 f"weight_decay is {self.weight_decay!r}; it must be from 0 to 1/lr = {1 / self.lr:g}, for example 0.1")
-        _require(self.clip is None or (_is_number(self.clip) and self.clip > 0),
-                 f"clip is {self.clip!r}; it must be above 0, for example 1.0, or None for no clipping")
-        _require(self.warmup is None or (_is_whole(self.warmup) and self.warmup >= 0),
-                 f"warmup is {self.warmup!r}; it must be a whole number of steps from 0, for example 100")
+        _require(
+            _is_number(self.weight_decay) and self.weight_decay >= 0 and self.lr * self.weight_decay <= 1,
+            f"weight_decay is {self.weight_decay!r}; it must be from 0 to 1/lr = {1 / self.lr:g}, for example 0.1",
+        )
+        _require(
+            self.clip is None or (_is_number(self.clip) and self.clip > 0),
+            f"clip is {self.clip!r}; it must be above 0, for example 1.0, or None for no clipping",
+        )
+        _require(
+            self.warmup is None or (_is_whole(self.warmup) and self.warmup >= 0),
+            f"warmup is {self.warmup!r}; it must be a whole number of steps from 0, for example 100",
+        )
         _require(self.schedule in SCHEDULES, f"schedule is {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
-        _require(_is_number(self.final_lr) and 0 <= self.final_lr <= 1,
-                 f"final_lr is {self.final_lr!r}; it is a fraction of lr, from 0 to 1")
-        _require(_is_number(self.decay_fraction) and 0 <= self.decay_fraction <= 1,
-                 f"decay_fraction is {self.decay_fraction!r}; it is a fraction of the steps, from 0 to 1")
+        _require(
+            _is_number(self.final_lr) and 0 <= self.final_lr <= 1,
+            f"final_lr is {self.final_lr!r}; it is a fraction of lr, from 0 to 1",
+        )
+        _require(
+            _is_number(self.decay_fraction) and 0 <= self.decay_fraction <= 1,
+            f"decay_fraction is {self.decay_fraction!r}; it is a fraction of the steps, from 0 to 1",
+        )
 
 
 def learning_rate(step: int, steps: int, settings: OptimizerSettings) -> float:
@@ -93,12 +108,20 @@ def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim
     taken = {id(p) for p in hidden}
     groups: list[dict[str, Any]] = [
         {"params": hidden, "weight_decay": settings.weight_decay, "muon": True},
-        {"params": [p for p in parameters if p.dim() >= 2 and id(p) not in taken],
-         "weight_decay": settings.weight_decay, "muon": False},
+        {
+            "params": [p for p in parameters if p.dim() >= 2 and id(p) not in taken],
+            "weight_decay": settings.weight_decay,
+            "muon": False,
+        },
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0, "muon": False},
     ]
-    return MuonAdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas, eps=settings.eps,
-                     fused=parameters[0].device.type in ("cpu", "cuda"))
+    return MuonAdamW(
+        [g for g in groups if g["params"]],
+        lr=settings.lr,
+        betas=settings.betas,
+        eps=settings.eps,
+        fused=parameters[0].device.type in ("cpu", "cuda"),
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -40,8 +40,9 @@ class TokenizerRecipe:
 class TrainingRecipe:
     """[training]: the run and its optimizer.
 
-    B rows of T tokens a step; `rows` are "windows" cut from one long text, or whole "documents". save_every: steps from checkpoint to checkpoint. snapshots: steps at which a model
-    folder is kept for good. threads: of the processor; None means what torch chooses. The rest: OptimizerSettings.
+    B rows of T tokens a step; `rows` are "windows" cut from one long text, or whole "documents". save_every: steps
+    from checkpoint to checkpoint. snapshots: steps at which a model folder is kept for good. threads: of the
+    processor; None means what torch chooses. The rest: OptimizerSettings.
     """
 
     steps: int
@@ -76,7 +77,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises RecipeError naming the file and what it says wrong: an unknown key, a missing one, a value out of range.
     """
     if not path.is_file():
-        raise RecipeError(f"{path} is not a file; give the path of a recipe, for example assets/models/town/recipe.toml.")
+        raise RecipeError(
+            f"{path} is not a file; give the path of a recipe, for example the one beside the shipped model."
+        )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -121,10 +124,15 @@ def _recipe(data: dict[str, Any]) -> Recipe:
     shape = [f.name for f in fields(TransformerConfig) if f.name != "vocab_size"]
     _refuse_unknown("model", model, (*shape, "seed"))
     model_seed = _whole("model.seed", model.pop("seed", 0), at_least=0)
-    recipe = Recipe(corpus=_corpus(_table(data, "corpus")), tokenizer=_tokenizer(_table(data, "tokenizer")), model=model,
-                    model_seed=model_seed, training=_training(_table(data, "training")))
+    recipe = Recipe(
+        corpus=_corpus(_table(data, "corpus")),
+        tokenizer=_tokenizer(_table(data, "tokenizer")),
+        model=model,
+        model_seed=model_seed,
+        training=_training(_table(data, "training")),
+    )
     config = recipe.config(recipe.tokenizer.vocab_size)  # so that a bad shape is refused before any text is read
-    if recipe.training.T > config.max_seq_len:
+    if config.max_seq_len < recipe.training.T:
         raise ValueError(f"training.T is {recipe.training.T}, but model.max_seq_len is {config.max_seq_len}.")
     return recipe
 
@@ -165,9 +173,12 @@ def _training(table: dict[str, Any]) -> TrainingRecipe:
         raise ValueError(f"training.snapshots is {snapshots!r}; it must be a list of steps, for example [100, 400].")
     for step in snapshots:
         _whole("training.snapshots", step, at_least=1)
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in optimizer}
-    return TrainingRecipe(**{k: v for k, v in table.items() if k in own and k != "snapshots"},
-                          snapshots=tuple(snapshots), optimizer=OptimizerSettings(**settings))
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in optimizer}
+    return TrainingRecipe(
+        **{k: v for k, v in table.items() if k in own and k != "snapshots"},
+        snapshots=tuple(snapshots),
+        optimizer=OptimizerSettings(**settings),
+    )
 
 
 def _apply(override: str, data: dict[str, Any]) -> None:
@@ -196,8 +207,10 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
 def _refuse_unknown(table: str, given: dict[str, Any], known: Sequence[str]) -> None:
     unknown = [f"{table}.{key}" if table else f"[{key}]" for key in given if key not in known]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not known here; {f'[{table}]' if table else 'a recipe'} may have "
-                         f"{', '.join(known)}.")
+        raise ValueError(
+            f"{', '.join(unknown)} is not known here; {f'[{table}]' if table else 'a recipe'} may have "
+            f"{', '.join(known)}."
+        )
 
 
 def _whole(name: str, value: object, *, at_least: int) -> int:

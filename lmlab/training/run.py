@@ -6,11 +6,12 @@ import copy
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 from torch import nn
 
+from lmlab.models.language_model import LanguageModel
 from lmlab.models.load import save_model
 from lmlab.text_model import TextModel
 from lmlab.training.checkpoint import read_checkpoint, write_checkpoint
@@ -39,10 +40,22 @@ class TrainingRun:
     Raises ValueError, in one sentence, for settings that cannot train, and RunFolderError for a folder in use.
     """
 
-    def __init__(self, model: nn.Module, batches: BatchStream, objective: Objective = next_token, *, steps: int,
-                 seed: int = 0, lr: float | None = None, settings: OptimizerSettings | None = None,
-                 folder: Path | str | None = None, save_every: int | None = None, snapshots: Sequence[int] = (),
-                 tokenizer: Tokenizer | None = None, resume: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: BatchStream,
+        objective: Objective = next_token,
+        *,
+        steps: int,
+        seed: int = 0,
+        lr: float | None = None,
+        settings: OptimizerSettings | None = None,
+        folder: Path | str | None = None,
+        save_every: int | None = None,
+        snapshots: Sequence[int] = (),
+        tokenizer: Tokenizer | None = None,
+        resume: bool = False,
+    ) -> None:
         if lr is not None and settings is not None:
             raise ValueError("lr and settings were both given; put the rate into OptimizerSettings(lr=...) or give lr.")
         if save_every is not None and (not isinstance(save_every, int) or save_every < 1):
@@ -134,7 +147,7 @@ class TrainingRun:
 
         dtype: torch.bfloat16 halves the file; None keeps the weights as they are.
         """
-        model = TextModel(self.snapshot(), tokenizer, name=Path(folder).name)
+        model = TextModel(cast(LanguageModel, self.snapshot()), tokenizer, name=Path(folder).name)
         model.save(folder, dtype=dtype)
         return model
 
@@ -156,14 +169,18 @@ class TrainingRun:
         try:
             latest = self.folder.latest()
             if latest is not None and not self._resume:
-                raise RunFolderError(f"{self.folder.path} already holds a run ({latest.name}); resume it with "
-                                     "resume=True (--resume), or choose another folder.")
+                raise RunFolderError(
+                    f"{self.folder.path} already holds a run ({latest.name}); resume it with "
+                    "resume=True (--resume), or choose another folder."
+                )
             if latest is not None:
                 header = read_checkpoint(latest, self.state, self.batches)
                 self.log.resume_at(self.state.step)
                 if header["threads"] != torch.get_num_threads():
-                    self.warnings.append(f"The checkpoint was made with {header['threads']} threads, this run has "
-                                         f"{torch.get_num_threads()}: losses may differ in the last digits.")
+                    self.warnings.append(
+                        f"The checkpoint was made with {header['threads']} threads, this run has "
+                        f"{torch.get_num_threads()}: losses may differ in the last digits."
+                    )
         except BaseException:
             self.folder.release()
             raise
@@ -215,20 +232,28 @@ class TrainingRun:
 
     def _checkpoint(self) -> None:
         if self.folder is not None and self.state.step > 0:
-            self._write("checkpoint", self.folder.add_checkpoint,
-                        lambda folder: write_checkpoint(folder, self.state, self.batches, self.tokenizer))
+            self._write(
+                "checkpoint",
+                self.folder.add_checkpoint,
+                lambda folder: write_checkpoint(folder, self.state, self.batches, self.tokenizer),
+            )
 
-    def _write(self, what: str, publish: Callable[[int, Callable[[Path], None]], Path],
-               write: Callable[[Path], None]) -> None:
+    def _write(
+        self, what: str, publish: Callable[[int, Callable[[Path], None]], Path], write: Callable[[Path], None]
+    ) -> None:
         """Write to the run folder; a disk that is full costs this one file and a warning, not the training."""
         try:
             publish(self.state.step, write)
         except OSError as error:
-            self.warnings.append(f"The {what} of step {self.state.step} could not be written ({error.strerror or error}); "
-                                 "the earlier ones are intact and training goes on.")
+            self.warnings.append(
+                f"The {what} of step {self.state.step} could not be written ({error.strerror or error}): "
+                "the earlier ones are intact and training goes on."
+            )
 
     def _write_model(self, folder: Path) -> None:
         if self.tokenizer is None:
             save_model(self.state.model, folder, dtype=torch.bfloat16)
         else:
-            TextModel(self.state.model, self.tokenizer, name=folder.name).save(folder, dtype=torch.bfloat16)
+            TextModel(cast(LanguageModel, self.state.model), self.tokenizer, name=folder.name).save(
+                folder, dtype=torch.bfloat16
+            )

@@ -1,4 +1,4 @@
-"""A run's folder: recipe.toml, metrics.jsonl, lock, checkpoints/step-000300/, snapshots/, and `latest`, which names one.
+"""A run's folder: recipe.toml, metrics.jsonl, lock, snapshots/, checkpoints/step-000300/, `latest`, which names one.
 
 At any moment, a power cut included, `latest` names a complete checkpoint: new checkpoints get new names, and only
 when one is whole is the little text file swapped for another.
@@ -46,7 +46,7 @@ class RunFolder:
         return None
 
     def add_checkpoint(self, step: int, write: Callable[[Path], None]) -> Path:
-        """Let `write` make a folder named after the step (all at once or not at all), point `latest` at it, drop the oldest.
+        """Let `write` make a folder named after the step, whole or not at all; point `latest` at it; drop the oldest.
 
         Raises OSError (a full disk, say) with the earlier checkpoints untouched.
         """
@@ -72,8 +72,9 @@ class RunFolder:
         return final
 
     def _prune(self, newest: Path) -> None:
-        steps = {path: int(match[1]) for path in self.checkpoints.iterdir()
-                 if (match := STEP_NAME.fullmatch(path.name))}
+        steps = {
+            path: int(match[1]) for path in self.checkpoints.iterdir() if (match := STEP_NAME.fullmatch(path.name))
+        }
         older = sorted((p for p in steps if p != newest and steps[p] < steps[newest]), key=lambda p: steps[p])
         beyond = [p for p in steps if steps[p] > steps[newest]]  # from an attempt that was resumed before this point
         unfinished = [p for p in self.checkpoints.iterdir() if p.name.startswith(".")]
@@ -95,11 +96,13 @@ class RunFolder:
             except FileExistsError:
                 holder = self._holder()
                 if holder is not None:
-                    raise RunFolderError(f"{self.path} is in use by {holder}; wait for it, stop it, or choose another "
-                                         "folder.") from None
+                    raise RunFolderError(
+                        f"{self.path} is in use by {holder}; wait for it, stop it, or choose another folder."
+                    ) from None
                 self._lock.unlink(missing_ok=True)
-        raise RunFolderError(f"{self.path / 'lock'} changes while we look at it; another run is starting: choose "
-                             "another folder.")
+        raise RunFolderError(
+            f"{self.path / 'lock'} changes while we look at it; another run is starting: choose another folder."
+        )
 
     def release(self) -> None:
         """Give the lock back, if it is ours."""

@@ -29,13 +29,20 @@ class TrainState:
     seconds: float = 0.0
 
     @classmethod
-    def begin(cls, model: nn.Module, *, steps: int, seed: int = 0,
-              settings: OptimizerSettings | None = None) -> TrainState:
+    def begin(
+        cls, model: nn.Module, *, steps: int, seed: int = 0, settings: OptimizerSettings | None = None
+    ) -> TrainState:
         """The state before the first step. Raises ValueError for steps below 1 or a seed that is not 0 or above."""
         check_steps_and_seed(steps, seed)
         settings = settings or OptimizerSettings()
-        return cls(model=model, optimizer=make_optimizer(model, settings), settings=settings, steps=steps, seed=seed,
-                   generator=torch.Generator().manual_seed(seed))
+        return cls(
+            model=model,
+            optimizer=make_optimizer(model, settings),
+            settings=settings,
+            steps=steps,
+            seed=seed,
+            generator=torch.Generator().manual_seed(seed),
+        )
 
     @property
     def lr(self) -> float:
