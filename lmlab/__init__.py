@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.machine_report import doctor as doctor
     from lmlab.models.counts import SequenceCounts as SequenceCounts
     from lmlab.models.kv_cache import KVCache as KVCache
+    from lmlab.models.language_model import LanguageModel as LanguageModel
     from lmlab.models.linear import quantize_model as quantize_model
     from lmlab.models.load import load_model as load_model
     from lmlab.models.load import save_model as save_model
@@ -48,10 +49,14 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.sampling import Sampler as Sampler
     from lmlab.sampling import generate as generate
     from lmlab.text_model import Candidate as Candidate
+    from lmlab.text_model import Generation as Generation
+    from lmlab.text_model import Step as Step
     from lmlab.text_model import TextModel as TextModel
     from lmlab.text_model import load as load
+    from lmlab.tokenizer.bpe import RESERVED_SPECIALS as RESERVED_SPECIALS
     from lmlab.tokenizer.bpe import train_bpe as train_bpe
     from lmlab.tokenizer.load import load_tokenizer as load_tokenizer
+    from lmlab.tokenizer.merge_log import MergeLog as MergeLog
     from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
     from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
     from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
@@ -67,6 +72,8 @@ _HOME = {
     "load": "lmlab.text_model",
     "TextModel": "lmlab.text_model",
     "Candidate": "lmlab.text_model",
+    "Generation": "lmlab.text_model",
+    "Step": "lmlab.text_model",
     "generate": "lmlab.sampling",
     "Sampler": "lmlab.sampling",
     # text to ids
@@ -74,10 +81,13 @@ _HOME = {
     "WordTokenizer": "lmlab.tokenizer.words",
     "load_tokenizer": "lmlab.tokenizer.load",
     "train_bpe": "lmlab.tokenizer.bpe",
+    "MergeLog": "lmlab.tokenizer.merge_log",
+    "RESERVED_SPECIALS": "lmlab.tokenizer.bpe",
     "SPLIT_GPT2": "lmlab.tokenizer.split",
     # models
     "NGram": "lmlab.models.ngram",
     "SequenceCounts": "lmlab.models.counts",
+    "LanguageModel": "lmlab.models.language_model",
     "Transformer": "lmlab.models.transformer",
     "TransformerConfig": "lmlab.models.transformer",
     "Trace": "lmlab.models.trace",

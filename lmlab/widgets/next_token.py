@@ -348,7 +348,8 @@ class NextToken(LabWidget):
             return own or truth  # type: ignore[return-value]
         if truth != "town":
             raise ValueError(f'truth={truth!r} is not known: use "town", a TextModel, or None for no truth.')
-        return town_truth(models[0])
+        # the truth needs a tokenizer that can begin a document; the town's own is the best one
+        return town_truth(next((m for m in models if m.tokenizer.bos_id is not None), models[0]))
 
     def reset(self) -> None:
         self._tries = self._first_tries
