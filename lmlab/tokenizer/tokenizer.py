@@ -56,6 +56,8 @@ class Tokenizer:
         for name, n in self.specials.items():
             if not 0 <= n < len(self._bytes) or self._bytes[n] != name.encode("utf-8"):
                 raise ValueError(f"the special token {name!r} has the id {n}, but token_bytes[{n}] is not its name")
+            if (other := self._ids.get(name.encode("utf-8"))) is not None:
+                raise ValueError(f"the special token {name!r} is also the ordinary token {other}; give it another name")
         missing = [byte for byte in range(256) if bytes([byte]) not in self._ids]
         if missing:
             raise ValueError(f"the vocabulary has no token for byte {missing[0]} (and {len(missing) - 1} others)")

@@ -170,3 +170,8 @@ def test_replaying_on_another_text_counts_that_text():
     assert other.corpus_tokens[0] == 9
     assert other.corpus_tokens[-1] == len(tokenizer.encode("xx ban xx"))
     assert other[0].runners_up[0].left == b"x"
+
+
+def test_a_special_token_that_is_also_learned_is_refused():
+    with pytest.raises(ValueError, match="'abc' is also the ordinary token 257; give it another name"):
+        train_bpe("abc abc abc", vocab_size=259, specials=("abc",))
