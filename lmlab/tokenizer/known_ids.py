@@ -22,6 +22,7 @@ class KnownIds(dict[str, tuple[int, ...]]):
     """Ids by text, with the limits above."""
 
     def keep(self, text: str, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """Remember the ids of `text`, unless it is too long, and give them back."""
         if len(text) <= MAX_CHARACTERS:
             if len(self) >= MAX_ENTRIES:
                 self.clear()

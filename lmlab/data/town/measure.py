@@ -125,6 +125,7 @@ def table(measures: dict[str, Measure]) -> str:
 
 
 def main() -> None:
+    """`python -m lmlab.data.town.measure FOLDER`: the table for one model."""
     from lmlab.models.load import load_model
     from lmlab.tokenizer.load import load_tokenizer
 

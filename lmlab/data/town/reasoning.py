@@ -21,6 +21,7 @@ def _number(variables: Variables, name: str) -> int:
 
 
 def result(variables: Variables) -> str:
+    """What the sum of the drawn numbers comes to, as the word that follows the equals sign."""
     a, b = _number(variables, "a"), _number(variables, "b")
     results = {"+": a + b, "-": a - b, "*": a * b}
     return f" {results[str(variables['op'])]}"
