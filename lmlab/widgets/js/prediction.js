@@ -1,6 +1,6 @@
 // A guess on an empty scale; after it, you, the model and the truth on one scale in this order.
 function picture(ctx) {
-  const row = h("div", {class: "lm-controls", style: {margin: 0, "align-items": "center"}}), chart = h("div", {style: {"margin-top": "calc(6*var(--u))"}});
+  const row = h("div", {class: "lm-controls", style: {margin: 0, "align-items": "center"}}), chart = h("div");
   const out = h("span", {class: "you", "aria-hidden": "true"}), name = "lm" + Math.random().toString(36).slice(2);
   const lock = h("button", {type: "button", class: "main", ...KEYS, onclick: commit}), note = h("span", {class: "cap"}, "or skip; nothing is graded");
   let input, radios, last, chosen = null;
@@ -34,7 +34,7 @@ function picture(ctx) {
     lock.textContent = locked ? "Guess again" : "Lock in and reveal"; note.hidden = locked;
     // before the guess the sentence is for a screen reader alone
     ctx.root.querySelector(".lm-read").style.cssText = locked || ctx.model.get("_error") ? "" : "position:absolute;width:1px;height:1px;min-height:0;margin:0;padding:0;border:0;overflow:hidden;clip-path:inset(50%)";
-    chart.replaceChildren(...(locked ? [h("h4", {}, "The answer"), bars(v.bars.map(b => ({label: b.who, value: b.fraction || 0, shown: b.shown, strong: true, you: b.style === "you", outline: b.style === "truth", fill: "var(--m1)", tone: b.style === "m1" ? "n1" : ""})),
+    chart.replaceChildren(...(locked ? [h("h4", {style: {"margin-top": "calc(6*var(--u))"}}, "The answer"), bars(v.bars.map(b => ({label: b.who, value: b.fraction || 0, shown: b.shown, strong: true, you: b.style === "you", outline: b.style === "truth", fill: "var(--m1)", tone: b.style === "m1" ? "n1" : ""})),
       {width: Math.min(860, ctx.root.clientWidth - 50), max: 1, left: 130 * P, right: 110 * P, step: 36 * P, label: v.bars.map(b => `${b.who}: ${b.shown}`).join("; ")})] : []));
   }
   return {el: h("div", {}, row, chart), draw, keys: [["← →", "move the guess"], ["Enter", "lock in and reveal"]]};
