@@ -14,7 +14,7 @@ from lmlab.quantization import Quantized, quantize, quantize_with_levels
 from lmlab.quantization.groups import GroupSize, cut_into_groups, spread
 from lmlab.text_model import TextModel
 
-N_BINS = 2048
+N_BINS = 1024
 GROUPS: dict[str, GroupSize] = {"all": None, "row": "row", "128": 128, "32": 32}
 
 

@@ -117,7 +117,7 @@ function picture(ctx) {
     chart.hidden = L.P;
     if (L.P) return;
     const error = exact() ? v.error : now.error, rows = v.methods.map(([label, e]) => ({label, e: label === "yours" ? error : e})), top = Math.max(...rows.map(r => r.e > 1.5 ? 0 : r.e), 1e-9) * 1.02, width = Math.min(L.aside ? 334 : L.full, 520);
-    chart.replaceChildren(h("h4", {style: {"margin-top": "24px"}}, `Mean squared error at ${v.bits} bit${v.bits > 1 ? "s" : ""}`), bars(rows.map(({label, e}) => ({label, value: e, shown: errorText(e) + (e > top ? " ⋯" : ""), you: label === "yours", strong: label === "yours", outline: /^best/.test(label)})), {width, max: top, right: v.bits > 6 ? 92 : 64, label: rows.map(r => `${r.label} ${errorText(r.e)}`).join(", ")}));
+    chart.replaceChildren(h("h4", {style: {"margin-top": "24px"}}, `Mean squared error at ${v.bits} bit${v.bits > 1 ? "s" : ""}`), bars(rows.map(({label, e}) => ({label, value: e, shown: errorText(e) + (e > top ? " ⋯" : ""), you: label === "yours", strong: label === "yours", outline: /^best/.test(label)})), {width, max: top, right: v.bits > 6 ? 96 : 76, label: rows.map(r => `${r.label} ${errorText(r.e)}`).join(", ")}));
   }
 
   // ---------------------------------------------------------------- the hand
