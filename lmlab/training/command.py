@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,10 +12,15 @@ import torch
 from lmlab.data.batches import windows
 from lmlab.data.corpus import Corpus, corpus
 from lmlab.data.packing import whole_documents
+from lmlab.data.town.floors import floors
+from lmlab.data.town.town import Town
+from lmlab.models.head_start import look_back
 from lmlab.models.transformer import Transformer
+from lmlab.text_model import TextModel, load
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
 from lmlab.tokenizer.load import load_tokenizer
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.training.evaluate import evaluate
 from lmlab.training.metrics import MetricPoint
 from lmlab.training.objectives import next_token
 from lmlab.training.recipes import Recipe, RecipeError, read_recipe, recipe_text
@@ -47,6 +51,8 @@ def train_command(recipe: Path, out: Path, resume: bool = False, overrides: list
     run.start()
     if not folder.recipe.exists() or not resume:
         folder.recipe.write_text(recipe_text(plan), encoding="utf-8")
+    if plan.corpus.name == "town":
+        say.floor = floors(tokenizer, Town(plan.corpus.dialect), n=5)["all"].nats_per_token
     interrupted = _watch(run, say)
     for warning in run.warnings:
         say.line(warning)
@@ -54,7 +60,10 @@ def train_command(recipe: Path, out: Path, resume: bool = False, overrides: list
         say.line(f"Interrupted at step {run.state.step:,}. Go on with: lmlab train {recipe} --out {out} --resume")
         return INTERRUPTED
     run.wait()
-    _publish(run, tokenizer, folder)
+    model = _publish(run, tokenizer, folder)
+    if plan.corpus.name == "town":
+        say.line("Measuring it on the town ...")
+        say.line(evaluate(model, Town(plan.corpus.dialect), documents=20).text(plan.corpus.dialect))
     say.line(f"Done: {out / 'model'} holds the model. Open it with lab.load({str(out / 'model')!r}).")
     return 0
 
@@ -73,6 +82,8 @@ def prepare(
         say.line("Training the tokenizer ...")
         tokenizer = tokenizer_of(plan, text)
     model = Transformer(plan.config(tokenizer.vocab_size), seed=plan.model_seed)
+    if plan.model_start == "looking-back":
+        look_back(model, plan.model_seed)
     training = plan.training
     make_rows = windows if training.rows == "windows" else whole_documents
     batches = make_rows(text, tokenizer, T=training.T, B=training.B, seed=training.seed)
@@ -113,7 +124,8 @@ class Progress:
     def __init__(self, stream: TextIO | None, steps: int) -> None:
         self.stream, self.steps = stream, steps
         self._live = stream is not None and stream.isatty()
-        self._started, self._first, self._last = time.monotonic(), 0, 0.0
+        self._last = 0.0
+        self.floor: float | None = None  # nats a token, where it is known
 
     def line(self, text: str) -> None:
         self._write(("\r\x1b[K" if self._live else "") + text + "\n")
@@ -124,7 +136,7 @@ class Progress:
         if not points or now - self._last < (0.5 if self._live else 20.0):
             return
         self._last = now
-        text = progress_line(points, self.steps)
+        text = progress_line(points, self.steps, self.floor)
         self._write(f"\r\x1b[K{text}" if self._live else text + "\n")
 
     def _write(self, text: str) -> None:
@@ -137,12 +149,13 @@ class Progress:
             self.stream = None
 
 
-def progress_line(points: list[MetricPoint], steps: int) -> str:
-    """What a person wants to know while waiting: "step 120 of 3,000 · loss 2.315 · 6,540 tokens/s · 38 min left"."""
+def progress_line(points: list[MetricPoint], steps: int, floor: float | None = None) -> str:
+    """What a person wants to know: "step 120 of 3,000 · loss 2.315 (floor 0.725) · 6,540 tokens/s · 38 min left"."""
     last, first = points[-1], points[max(0, len(points) - 51)]
     recent = points[-50:]
     loss = sum(p.loss for p in recent) / len(recent)
     text = f"step {last.step:,} of {steps:,} · loss {loss:.3f}"
+    text += "" if floor is None else f" (floor {floor:.3f})"
     seconds = last.seconds - first.seconds
     if seconds > 0:
         left = (steps - last.step) * seconds / (last.step - first.step)
@@ -167,23 +180,25 @@ def _watch(run: TrainingRun, say: Progress) -> bool:
     return False
 
 
-def _publish(run: TrainingRun, tokenizer: Tokenizer, folder: RunFolder) -> None:
+def _publish(run: TrainingRun, tokenizer: Tokenizer, folder: RunFolder) -> TextModel:
     """The finished model in bf16, half the bytes, with the recipe that made it beside it."""
-    run.save(folder.path / "model", tokenizer, dtype=torch.bfloat16)
-    shutil.copyfile(folder.recipe, folder.path / "model" / "recipe.toml")
+    run.save(folder.path / "model", tokenizer, dtype=torch.bfloat16, beside=[folder.recipe])
+    return load(folder.path / "model")  # as everyone will see it: rounded
 
 
 def _check_out(folder: RunFolder, plan: Recipe, resume: bool) -> None:
     if folder.path.exists() and not folder.path.is_dir():
         raise RecipeError(f"{folder.path} is a file; --out needs a folder.")
     holds_run = folder.latest() is not None
-    if not holds_run and folder.path.exists() and not folder.recipe.exists() and any(folder.path.iterdir()):
-        raise RecipeError(f"{folder.path} holds other files; choose a new folder for --out.")
+    if not holds_run and folder.strangers():
+        raise RecipeError(
+            f"{folder.path} holds {folder.strangers()[0]}, which no run put there; choose a new folder for --out."
+        )
     if holds_run and not resume:
         raise RecipeError(f"{folder.path} already holds a run; go on with --resume, or choose a new folder for --out.")
     if holds_run and folder.recipe.exists():
         before = read_recipe(folder.recipe)
-        whole = ("corpus", "tokenizer", "model", "model_seed")
+        whole = ("corpus", "tokenizer", "model", "model_seed", "model_start")
         changed = [name for name in whole if getattr(before, name) != getattr(plan, name)]
         was, now = before.training, plan.training
         changed += [f"training.{name}" for name in ("B", "T", "rows") if getattr(was, name) != getattr(now, name)]

@@ -58,12 +58,16 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The four tables of the file. [model] is a TransformerConfig (and `seed`, which draws its first weights)."""
+    """The four tables of the file. [model] is a TransformerConfig, `seed`, which draws its first weights, and `start`.
+
+    start: "random", or "looking-back" for a head start in copying (`lmlab.models.head_start`).
+    """
 
     corpus: CorpusRecipe
     tokenizer: TokenizerRecipe
     model: dict[str, Any]
     model_seed: int
+    model_start: str
     training: TrainingRecipe
 
     def config(self, vocab_size: int) -> TransformerConfig:
@@ -98,7 +102,7 @@ def recipe_text(recipe: Recipe) -> str:
     tables: dict[str, dict[str, Any]] = {
         "corpus": asdict(recipe.corpus),
         "tokenizer": asdict(recipe.tokenizer),
-        "model": {"seed": recipe.model_seed, **recipe.model},
+        "model": {"seed": recipe.model_seed, "start": recipe.model_start, **recipe.model},
         "training": {k: v for k, v in asdict(recipe.training).items() if k != "optimizer"} | optimizer,
     }
     lines = []
@@ -122,13 +126,17 @@ def _recipe(data: dict[str, Any]) -> Recipe:
         raise ValueError(f"the table {' and '.join(missing)} is missing.")
     model = dict(_table(data, "model"))
     shape = [f.name for f in fields(TransformerConfig) if f.name != "vocab_size"]
-    _refuse_unknown("model", model, (*shape, "seed"))
+    _refuse_unknown("model", model, (*shape, "seed", "start"))
     model_seed = _whole("model.seed", model.pop("seed", 0), at_least=0)
+    model_start = model.pop("start", "random")
+    if model_start not in ("random", "looking-back"):
+        raise ValueError(f'model.start is {model_start!r}; choose "random" or "looking-back".')
     recipe = Recipe(
         corpus=_corpus(_table(data, "corpus")),
         tokenizer=_tokenizer(_table(data, "tokenizer")),
         model=model,
         model_seed=model_seed,
+        model_start=model_start,
         training=_training(_table(data, "training")),
     )
     config = recipe.config(recipe.tokenizer.vocab_size)  # so that a bad shape is refused before any text is read

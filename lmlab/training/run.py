@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 from torch import nn
 
+from lmlab.formats.hf_folder import Writer
 from lmlab.models.language_model import LanguageModel
 from lmlab.models.load import save_model
 from lmlab.text_model import TextModel
@@ -142,14 +145,21 @@ class TrainingRun:
         """A copy of the model as it is between two steps; the run goes on meanwhile."""
         return self._between_steps(lambda: copy.deepcopy(self.state.model).eval())
 
-    def save(self, folder: Path | str, tokenizer: Tokenizer, *, dtype: torch.dtype | None = None) -> TextModel:
+    def save(
+        self,
+        folder: Path | str,
+        tokenizer: Tokenizer,
+        *,
+        dtype: torch.dtype | None = None,
+        beside: Sequence[Path] = (),
+    ) -> TextModel:
         """Write a model folder that `lab.load` opens, and return the model with its tokenizer.
 
-        dtype: torch.bfloat16 halves the file; None keeps the weights as they are.
+        dtype: torch.bfloat16 halves the file; None keeps the weights as they are. beside: files to copy into it.
         """
-        model = TextModel(cast(LanguageModel, self.snapshot()), tokenizer, name=Path(folder).name)
-        model.save(folder, dtype=dtype)
-        return model
+        model = self.snapshot()
+        _write_model(model, Path(folder), tokenizer, dtype, beside)
+        return TextModel(cast(LanguageModel, model), tokenizer, name=Path(folder).name)
 
     def _between_steps(self, work: Callable[[], Result]) -> Result:
         """Run `work` while no step is under way."""
@@ -173,7 +183,9 @@ class TrainingRun:
                     f"{self.folder.path} already holds a run ({latest.name}); resume it with "
                     "resume=True (--resume), or choose another folder."
                 )
-            if latest is not None:
+            if latest is None:
+                self.folder.metrics.unlink(missing_ok=True)  # of an attempt that never reached a checkpoint
+            else:
                 header = read_checkpoint(latest, self.state, self.batches)
                 self.log.resume_at(self.state.step)
                 if header["threads"] != torch.get_num_threads():
@@ -251,9 +263,15 @@ class TrainingRun:
             )
 
     def _write_model(self, folder: Path) -> None:
-        if self.tokenizer is None:
-            save_model(self.state.model, folder, dtype=torch.bfloat16)
-        else:
-            TextModel(cast(LanguageModel, self.state.model), self.tokenizer, name=folder.name).save(
-                folder, dtype=torch.bfloat16
-            )
+        _write_model(self.state.model, folder, self.tokenizer, torch.bfloat16)
+
+
+def _write_model(
+    model: nn.Module, folder: Path, tokenizer: Tokenizer | None, dtype: torch.dtype | None, beside: Sequence[Path] = ()
+) -> None:
+    files: dict[str, Writer] = {path.name: partial(shutil.copyfile, path) for path in beside}
+    settings = {}
+    if tokenizer is not None:
+        files["tokenizer.json"] = tokenizer.save
+        settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
+    save_model(model, folder, dtype=dtype, settings=settings, files=files)

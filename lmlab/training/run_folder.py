@@ -37,6 +37,11 @@ class RunFolder:
         self._latest = self.path / "latest"
         self._lock = self.path / "lock"
 
+    def strangers(self) -> list[str]:
+        """What the folder holds that no run puts there."""
+        ours = {"checkpoints", "snapshots", "metrics.jsonl", "recipe.toml", "latest", "lock", "model"}
+        return sorted(p.name for p in self.path.iterdir() if p.name not in ours) if self.path.is_dir() else []
+
     def latest(self) -> Path | None:
         """The newest complete checkpoint, or None where there is none yet."""
         with contextlib.suppress(OSError, UnicodeDecodeError):

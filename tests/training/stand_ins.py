@@ -43,8 +43,9 @@ class CountingStream:
 
 
 def small_model(seed: int = 0) -> Transformer:
-    return Transformer(TransformerConfig(vocab_size=V, max_seq_len=16, d_model=16, n_layers=2, n_heads=2, d_ff=32),
-                       seed=seed)
+    return Transformer(
+        TransformerConfig(vocab_size=V, max_seq_len=16, d_model=16, n_layers=2, n_heads=2, d_ff=32), seed=seed
+    )
 
 
 def weights(model: torch.nn.Module) -> list[Tensor]:

@@ -49,7 +49,9 @@ def test_ten_steps_a_file_and_ten_more_are_twenty_bit_for_bit(tmp_path: Path) ->
     second, fresh = begin(seed=7), CountingStream()  # other weights, to be replaced
     second.generator.manual_seed(99)
     read_checkpoint(tmp_path / "ten", second, fresh)
-    assert second.step == 10 and second.tokens == first.tokens and fresh.drawn == 10
+    assert second.step == 10
+    assert second.tokens == first.tokens
+    assert fresh.drawn == 10
     train(second, fresh, next_token, 20)
     assert same_bits(weights(whole.model), weights(second.model))
     assert same_bits(moments(whole), moments(second))
@@ -63,7 +65,7 @@ def test_a_checkpoint_is_a_model_folder_and_holds_no_pickle(tmp_path: Path) -> N
     ids = torch.randint(0, 13, (2, 9))
     assert torch.equal(load_model(tmp_path / "c")(ids), state.model(ids))
     for file in (tmp_path / "c").iterdir():
-        with pytest.raises(Exception), file.open("rb") as handle:  # noqa: B017, PT012 (any refusal will do)
+        with pytest.raises(Exception), file.open("rb") as handle:  # noqa: B017 (any refusal will do)
             pickle.load(handle)
 
 
@@ -74,18 +76,24 @@ def test_the_header_says_where_and_with_what(tmp_path: Path) -> None:
     raw = (tmp_path / "c" / STATE_FILE).read_bytes()
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["lmlab"])
-    assert header["step"] == 3 and header["steps"] == 20 and header["cursor"] == {"drawn": 3}
-    assert header["device"] == "cpu" and header["threads"] == torch.get_num_threads()
+    assert header["step"] == 3
+    assert header["steps"] == 20
+    assert header["cursor"] == {"drawn": 3}
+    assert header["device"] == "cpu"
+    assert header["threads"] == torch.get_num_threads()
     assert header["versions"]["torch"] == torch.__version__
 
 
-@pytest.mark.parametrize(("other", "named"), [
-    (lambda: begin(settings=OptimizerSettings(lr=2e-2)), "at 0.01, now 20 of cosine at 0.02"),
-    (lambda: begin(settings=OptimizerSettings(lr=1e-2, weight_decay=0.0)), "weight_decay 0.1, now 0.0"),
-    (lambda: begin(steps=30), "20 steps of cosine at 0.01, now 30"),
-    (lambda: begin(steps=5), "10 steps done, now 5 planned"),
-    (lambda: TrainState.begin(small_model(), steps=20, seed=1, settings=SETTINGS), "seed 0, now 1"),
-])
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (lambda: begin(settings=OptimizerSettings(lr=2e-2)), "at 0.01, now 20 of cosine at 0.02"),
+        (lambda: begin(settings=OptimizerSettings(lr=1e-2, weight_decay=0.0)), "weight_decay 0.1, now 0.0"),
+        (lambda: begin(steps=30), "20 steps of cosine at 0.01, now 30"),
+        (lambda: begin(steps=5), "10 steps done, now 5 planned"),
+        (lambda: TrainState.begin(small_model(), steps=20, seed=1, settings=SETTINGS), "seed 0, now 1"),
+    ],
+)
 def test_other_settings_than_it_was_trained_with_are_refused_by_name(
     tmp_path: Path, other: Callable[[], TrainState], named: str
 ) -> None:
@@ -103,7 +111,8 @@ def test_a_plan_may_grow_where_no_step_done_would_have_been_another(tmp_path: Pa
     write_checkpoint(tmp_path / "c", state, stream)
     longer = begin(steps=40, settings=steady)
     read_checkpoint(tmp_path / "c", longer, CountingStream())
-    assert longer.step == 10 and longer.steps == 40
+    assert longer.step == 10
+    assert longer.steps == 40
 
 
 @pytest.mark.parametrize("where", [0, 5, 40, 1000, -1])
@@ -127,8 +136,9 @@ class Crash(BaseException):
     """The process dies here; nothing after this line happens."""
 
 
-def save_with_a_crash_at(folder: RunFolder, state: TrainState, stream: CountingStream, call: int,
-                         monkeypatch: pytest.MonkeyPatch) -> bool:
+def save_with_a_crash_at(
+    folder: RunFolder, state: TrainState, stream: CountingStream, call: int, monkeypatch: pytest.MonkeyPatch
+) -> bool:
     """Save, dying at the call-th change of the file system; False where there are fewer."""
     left = call
 
@@ -139,6 +149,7 @@ def save_with_a_crash_at(folder: RunFolder, state: TrainState, stream: CountingS
             if left <= 0:  # and everything later fails too: the dead clean up nothing
                 raise Crash
             return real(*args, **kwargs)
+
         return wrapped
 
     with monkeypatch.context() as patch:
@@ -171,7 +182,8 @@ def test_wherever_saving_dies_the_latest_checkpoint_is_whole(tmp_path: Path, mon
         if not died:
             break
     assert crashes > 8, "saving touches the file system more often than that"
-    assert not died and folder.latest() == folder.checkpoints / f"step-{state.step:06d}"
+    assert not died
+    assert folder.latest() == folder.checkpoints / f"step-{state.step:06d}"
     assert len(list(folder.checkpoints.iterdir())) == 2, "leftovers of the crashes are cleared away"
 
 
@@ -206,7 +218,11 @@ def test_a_folder_in_use_is_refused_naming_who_uses_it(tmp_path: Path) -> None:
         RunFolder(tmp_path).acquire()
     RunFolder(tmp_path).release()
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    lock = {"pid": other.pid, "host": run_folder.socket.gethostname(), "started": psutil.Process(other.pid).create_time()}
+    lock = {
+        "pid": other.pid,
+        "host": run_folder.socket.gethostname(),
+        "started": psutil.Process(other.pid).create_time(),
+    }
     (tmp_path / "lock").write_text(json.dumps(lock), encoding="utf-8")
     try:
         with pytest.raises(RunFolderError, match=f"process {other.pid}"):
@@ -242,7 +258,9 @@ def test_killed_at_random_moments_it_resumes_with_equal_losses(tmp_path: Path) -
     kills, chance = 8, random.Random(5)
     for _ in range(kills):
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "run")], cwd=Path.cwd())
-        size = (tmp_path / "run" / "metrics.jsonl").stat().st_size if (tmp_path / "run" / "metrics.jsonl").exists() else 0
+        size = (
+            (tmp_path / "run" / "metrics.jsonl").stat().st_size if (tmp_path / "run" / "metrics.jsonl").exists() else 0
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             metrics = tmp_path / "run" / "metrics.jsonl"
@@ -254,7 +272,8 @@ def test_killed_at_random_moments_it_resumes_with_equal_losses(tmp_path: Path) -
         child.wait()
     points = read_metrics(tmp_path / "run" / "metrics.jsonl")
     steps = [p.step for p in points]
-    assert steps == list(range(1, len(steps) + 1)) and len(steps) > kills
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) > kills
     state, expected = begin(steps=100_000, settings=OptimizerSettings()), []
     train(state, CountingStream(), next_token, len(steps), lambda _, point: expected.append(point.loss))
     assert [p.loss for p in points] == expected

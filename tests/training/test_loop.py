@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 
@@ -14,7 +15,7 @@ from lmlab.training.metrics import MetricPoint
 from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
-from tests.training.stand_ins import V, CountingStream, Pair, same_bits, small_model, weights
+from tests.training.stand_ins import CountingStream, Pair, V, same_bits, small_model, weights
 
 
 def losses(steps: int, seed: int = 0, lr: float = 5e-3) -> list[MetricPoint]:
@@ -34,7 +35,9 @@ def test_a_step_is_the_same_as_one_written_by_hand() -> None:
     model = small_model(1)
     by_hand = copy.deepcopy(model)
     batch = next(iter(CountingStream(seed=5)))
-    state = TrainState.begin(model, steps=1, settings=OptimizerSettings(lr=1e-2, warmup=0, clip=0.5, schedule="constant"))
+    state = TrainState.begin(
+        model, steps=1, settings=OptimizerSettings(lr=1e-2, warmup=0, clip=0.5, schedule="constant")
+    )
     seen: list[MetricPoint] = []
     train(state, CountingStream(seed=5), next_token, 1, lambda _, point: seen.append(point))
 
@@ -47,8 +50,13 @@ def test_a_step_is_the_same_as_one_written_by_hand() -> None:
     rest = [p for p in by_hand.parameters() if p.dim() < 2]
     for p in by_hand.parameters():
         p.grad *= 0.5 / norm
-    torch.optim.AdamW([{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}], lr=1e-2,
-                      betas=(0.9, 0.95), fused=False, foreach=False).step()
+    torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}],
+        lr=1e-2,
+        betas=(0.9, 0.95),
+        fused=False,
+        foreach=False,
+    ).step()
     assert seen[0].loss == pytest.approx(float(loss.detach()), rel=1e-6)
     assert seen[0].grad_norm == pytest.approx(norm, rel=1e-5)
     for trained, expected in zip(model.parameters(), by_hand.parameters(), strict=True):
@@ -78,7 +86,8 @@ def test_ten_steps_and_ten_more_are_twenty() -> None:
     halves, stream = TrainState.begin(small_model(), steps=20, settings=settings), CountingStream()
     train(halves, stream, next_token, 10)
     train(halves, stream, next_token, 20)
-    assert halves.step == 20 and halves.tokens == whole.tokens == 20 * 4 * 12
+    assert halves.step == 20
+    assert halves.tokens == whole.tokens == 20 * 4 * 12
     assert same_bits(weights(whole.model), weights(halves.model))
 
 
@@ -100,11 +109,14 @@ def poisoned(model: torch.nn.Module, batch: Pair, generator: torch.Generator) ->
 
 def test_a_loss_that_is_nan_stops_there_and_keeps_the_last_finite_weights() -> None:
     poisoned.calls = 0  # type: ignore[attr-defined]
-    state = TrainState.begin(small_model(), steps=20, settings=OptimizerSettings(lr=3e-3, warmup=0, schedule="constant"))
+    state = TrainState.begin(
+        small_model(), steps=20, settings=OptimizerSettings(lr=3e-3, warmup=0, schedule="constant")
+    )
     kept: list[list[torch.Tensor]] = []
     with pytest.raises(TrainingDiverged, match=r"loss at step 4 .*learning rate 0\.003.*smaller lr"):
         train(state, CountingStream(), poisoned, 20, lambda s, _: kept.append(weights(s.model)))
-    assert state.step == 3 and same_bits(kept[-1], weights(state.model))
+    assert state.step == 3
+    assert same_bits(kept[-1], weights(state.model))
 
 
 def test_an_infinite_gradient_of_a_finite_loss_stops_too() -> None:
@@ -120,10 +132,8 @@ def test_an_infinite_gradient_of_a_finite_loss_stops_too() -> None:
 
 def test_the_wildest_rate_allowed_leaves_finite_weights() -> None:
     state = TrainState.begin(small_model(), steps=60, settings=OptimizerSettings(lr=10, clip=None))
-    try:
+    with contextlib.suppress(TrainingDiverged):
         train(state, CountingStream(), next_token, 60)
-    except TrainingDiverged:
-        pass
     assert all(bool(p.isfinite().all()) for p in state.model.parameters())
 
 
@@ -139,8 +149,10 @@ def test_until_must_lie_within_the_plan(until: object) -> None:
         train(TrainState.begin(small_model(), steps=9), CountingStream(), next_token, until)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("steps", "seed", "named"), [(0, 0, "steps"), (-3, 0, "steps"), (2.5, 0, "steps"),
-                                                      (3, -1, "seed"), (3, 0.5, "seed"), (3, None, "seed")])
+@pytest.mark.parametrize(
+    ("steps", "seed", "named"),
+    [(0, 0, "steps"), (-3, 0, "steps"), (2.5, 0, "steps"), (3, -1, "seed"), (3, 0.5, "seed"), (3, None, "seed")],
+)
 def test_steps_and_seed_are_checked(steps: object, seed: object, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named} is "):
         TrainState.begin(small_model(), steps=steps, seed=seed)  # type: ignore[arg-type]

@@ -69,4 +69,6 @@ def test_a_file_that_cannot_be_written_costs_a_warning_and_no_point(tmp_path: Pa
     (tmp_path / "m.jsonl").mkdir()
     log = MetricLog(tmp_path / "m.jsonl")
     log.append(point(1))
-    assert len(log) == 1 and log.warning is not None and "training goes on" in log.warning
+    assert len(log) == 1
+    assert log.warning is not None
+    assert "training goes on" in log.warning

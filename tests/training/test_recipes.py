@@ -44,46 +44,56 @@ def test_a_recipe_says_text_tokenizer_shape_and_training(tmp_path: Path) -> None
     plan = read_recipe(recipe(tmp_path, WHOLE))
     assert (plan.corpus.name, plan.corpus.documents, plan.corpus.seed) == ("town", 3_000, 4)
     assert (plan.tokenizer.vocab_size, plan.tokenizer.documents) == (700, 1_000)
-    assert plan.config(650).d_model == 16 and plan.config(650).vocab_size == 650 and plan.model_seed == 2
+    assert plan.config(650).d_model == 16
+    assert plan.config(650).vocab_size == 650
+    assert plan.model_seed == 2
     assert (plan.training.steps, plan.training.B, plan.training.T, plan.training.snapshots) == (30, 4, 64, (10, 20))
-    assert plan.training.optimizer.lr == 3e-3 and plan.training.optimizer.betas == (0.9, 0.99)
+    assert plan.training.optimizer.lr == 3e-3
+    assert plan.training.optimizer.betas == (0.9, 0.99)
 
 
 def test_what_is_written_down_reads_back_overrides_included(tmp_path: Path) -> None:
-    plan = read_recipe(recipe(tmp_path, WHOLE), ["training.steps=7", "model.n_layers=3", 'corpus.dialect=bargain-hunting'])
+    plan = read_recipe(
+        recipe(tmp_path, WHOLE), ["training.steps=7", "model.n_layers=3", "corpus.dialect=bargain-hunting"]
+    )
     assert (plan.training.steps, plan.model["n_layers"], plan.corpus.dialect) == (7, 3, "bargain-hunting")
     (tmp_path / "again.toml").write_text(recipe_text(plan), encoding="utf-8")
     assert read_recipe(tmp_path / "again.toml") == plan
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    (("[model]", "[modle]"), r"\[modle\] is not known"),
-    (("n_layers", "layers"), r"model\.layers is not known .*n_layers"),
-    (("lr =", "learning_rate ="), r"training\.learning_rate is not known"),
-    (("documents = 3_000", "docs = 3"), r"corpus\.docs is not known"),
-    (("steps = 30", ""), r"training\.steps is missing"),
-    (("steps = 30", "steps = 0"), "steps is 0"),
-    (("B = 4", "B = 0"), r"training\.B is 0"),
-    (("B = 4", "B = true"), r"training\.B is True"),
-    (("lr = 3e-3", "lr = -1.0"), "lr is -1.0"),
-    (("lr = 3e-3", "lr = 'fast'"), "lr is 'fast'"),
-    (("seed = 4", "seed = -1"), r"corpus\.seed is -1"),
-    (("T = 64", "T = 512"), r"training\.T is 512, but model\.max_seq_len is 256"),
-    (("n_heads = 2", "n_heads = 3"), "16 cannot be shared among 3 heads"),
-    (("snapshots = [10, 20]", "snapshots = 10"), r"training\.snapshots is 10"),
-    (("snapshots = [10, 20]", "snapshots = [0]"), r"training\.snapshots is 0"),
-    (('name = "town"', "name = 7"), r"corpus\.name is 7"),
-    (('name = "town"', ""), r"corpus\.name is missing"),
-    (("steps = 30", "steps = 30\nrows = 'diagonal'"), r"training\.rows is 'diagonal'"),
-    (("[corpus]", "[corpus"), "is not TOML"),
-])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("[model]", "[modle]"), r"\[modle\] is not known"),
+        (("n_layers", "layers"), r"model\.layers is not known .*n_layers"),
+        (("lr =", "learning_rate ="), r"training\.learning_rate is not known"),
+        (("documents = 3_000", "docs = 3"), r"corpus\.docs is not known"),
+        (("steps = 30", ""), r"training\.steps is missing"),
+        (("steps = 30", "steps = 0"), "steps is 0"),
+        (("B = 4", "B = 0"), r"training\.B is 0"),
+        (("B = 4", "B = true"), r"training\.B is True"),
+        (("lr = 3e-3", "lr = -1.0"), "lr is -1.0"),
+        (("lr = 3e-3", "lr = 'fast'"), "lr is 'fast'"),
+        (("seed = 4", "seed = -1"), r"corpus\.seed is -1"),
+        (("T = 64", "T = 512"), r"training\.T is 512, but model\.max_seq_len is 256"),
+        (("n_heads = 2", "n_heads = 3"), "16 cannot be shared among 3 heads"),
+        (("snapshots = [10, 20]", "snapshots = 10"), r"training\.snapshots is 10"),
+        (("snapshots = [10, 20]", "snapshots = [0]"), r"training\.snapshots is 0"),
+        (('name = "town"', "name = 7"), r"corpus\.name is 7"),
+        (('name = "town"', ""), r"corpus\.name is missing"),
+        (("steps = 30", "steps = 30\nrows = 'diagonal'"), r"training\.rows is 'diagonal'"),
+        (("seed = 2", "start = 'late'"), r"model\.start is 'late'"),
+        (("[corpus]", "[corpus"), "is not TOML"),
+    ],
+)
 def test_what_cannot_be_cooked_is_refused_by_name_in_one_sentence(
     tmp_path: Path, change: tuple[str, str], named: str
 ) -> None:
     assert change[0] in WHOLE
     with pytest.raises(RecipeError, match=named) as error:
         read_recipe(recipe(tmp_path, WHOLE.replace(*change, 1)))
-    assert "recipe.toml" in str(error.value) and "\n" not in str(error.value)
+    assert "recipe.toml" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("override", ["steps=3", "training.steps", "=", ".=3", "training.=3", ""])

@@ -35,7 +35,9 @@ def test_a_run_is_the_loop_in_a_thread_bit_for_bit() -> None:
     alone = TrainState.begin(small_model(), steps=15, settings=OptimizerSettings(lr=4e-3))
     train(alone, CountingStream(), next_token, 15)
     run = TrainingRun(small_model(), CountingStream(), next_token, steps=15, seed=0, lr=4e-3)
-    assert run.start() is run and run.wait() is run and run.status == "finished"
+    assert run.start() is run
+    assert run.wait() is run
+    assert run.status == "finished"
     assert same_bits(weights(alone.model), weights(run.model))
     assert [p.step for p in run.log.points] == list(range(1, 16))
 
@@ -54,7 +56,9 @@ def test_a_pause_holds_the_weights_still_and_resume_goes_on_as_if_nothing_had_be
     still = run.snapshot()
     step = run.state.step
     time.sleep(0.05)
-    assert run.status == "paused" and run.state.step == step and same_bits(weights(still), weights(run.model))
+    assert run.status == "paused"
+    assert run.state.step == step
+    assert same_bits(weights(still), weights(run.model))
     with pytest.raises(RuntimeError, match=rf"paused at step {step}; call resume\(\)"):
         run.wait()
     run.resume().wait()
@@ -67,8 +71,10 @@ def test_stop_ends_it_within_a_second_whether_running_paused_or_never_started() 
         run = endless().start()
         prepare(run)
         started = time.monotonic()
-        assert run.stop() is run and run.status == "stopped"
-        assert time.monotonic() - started < 1.0 and not any(t.name == "lmlab-training" for t in threading.enumerate())
+        assert run.stop() is run
+        assert run.status == "stopped"
+        assert time.monotonic() - started < 1.0
+        assert not any(t.name == "lmlab-training" for t in threading.enumerate())
         assert run.wait() is run
     assert endless().stop().status == "stopped"
 
@@ -81,7 +87,8 @@ def test_a_snapshot_is_a_copy_made_between_two_steps() -> None:
         assert bool(torch.isfinite(copy(torch.zeros(1, 3, dtype=torch.long))).all())
     kept = weights(copy)
     until(lambda: run.state.step > 20)
-    assert same_bits(kept, weights(copy)) and not same_bits(kept, weights(run.stop().model))
+    assert same_bits(kept, weights(copy))
+    assert not same_bits(kept, weights(run.stop().model))
 
 
 def test_start_twice_is_one_run() -> None:
@@ -127,11 +134,14 @@ def test_a_stopped_run_resumes_to_the_same_end(tmp_path: Path) -> None:
     until(lambda: len(first.log) >= 9)
     first.stop()
     assert not (tmp_path / "run" / "lock").exists()
-    second = TrainingRun(small_model(9), CountingStream(), steps=40, folder=tmp_path / "run", resume=True).start().wait()
+    second = (
+        TrainingRun(small_model(9), CountingStream(), steps=40, folder=tmp_path / "run", resume=True).start().wait()
+    )
     assert same_bits(weights(whole.model), weights(second.model))
     ours, theirs = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("run", "whole"))
     assert [(p.step, p.loss, p.lr, p.grad_norm, p.tokens) for p in ours] == [
-        (p.step, p.loss, p.lr, p.grad_norm, p.tokens) for p in theirs]
+        (p.step, p.loss, p.lr, p.grad_norm, p.tokens) for p in theirs
+    ]
     assert [p.step for p in second.log.points] == list(range(1, 41))
 
 
@@ -165,13 +175,22 @@ def test_a_full_disk_costs_a_warning_and_training_goes_on(tmp_path: Path, monkey
     run = TrainingRun(small_model(), CountingStream(), steps=9, folder=tmp_path, save_every=2)
     monkeypatch.setattr("lmlab.training.run.write_checkpoint", full)
     run.start().wait()
-    assert run.status == "finished" and run.state.step == 9
+    assert run.status == "finished"
+    assert run.state.step == 9
     assert "checkpoint of step 2 could not be written (No space left on device)" in run.warnings[0]
 
 
-@pytest.mark.parametrize(("changes", "named"), [({"steps": 0}, "steps"), ({"seed": -1}, "seed"), ({"lr": 0.0}, "lr"),
-                                                ({"lr": -1e-3}, "lr"), ({"save_every": 0}, "save_every"),
-                                                ({"snapshots": [0]}, "snapshots")])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"seed": -1}, "seed"),
+        ({"lr": 0.0}, "lr"),
+        ({"lr": -1e-3}, "lr"),
+        ({"save_every": 0}, "save_every"),
+        ({"snapshots": [0]}, "snapshots"),
+    ],
+)
 def test_what_cannot_be_meant_is_refused_before_anything_starts(changes: dict, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named} "):
         TrainingRun(small_model(), CountingStream(), **{"steps": 5, **changes})
