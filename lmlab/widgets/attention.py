@@ -85,7 +85,8 @@ def attention_view(
     best = int(weights.argmax())
     seen = pattern[torch.isfinite(pattern) & torch.ones_like(pattern, dtype=torch.bool).tril()]
     thumbs, side = thumbnails(trace)
-    L, H, E = len(trace.attention), trace.attention[0].shape[1], getattr(getattr(model.model, "config", None), "head_width", 0)
+    L, H = len(trace.attention), trace.attention[0].shape[1]
+    E = getattr(getattr(model.model, "config", None), "head_width", 0)
     where = f"Layer {layer}, " + ("mean of all heads" if show == "average" else f"head {head}")
     cropped = model.n_cropped(prompt) + max(0, len(model.ids(prompt)) - T)
     return AttentionView(

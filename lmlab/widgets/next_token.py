@@ -12,29 +12,27 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 import traitlets
 
 from lmlab.data.town.town import Town
 from lmlab.data.town.truth import TownTruth
 from lmlab.data.town.verdicts import Verdict, judge
 from lmlab.text_model import TextModel
-from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.widgets._base import Control, LabWidget, View
-from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name, visible
+from lmlab.widgets._candidates import (
+    Column,
+    Row,
+    column,
+    divergence,
+    likely_tokens,
+    likely_words,
+    same_vocabulary,
+    shown_percent,
+)
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, spans, visible
 
 MODELS = 4  # the slots that color, shape and order can tell apart
 TRIES = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One word with its probability under each column: the truth first where there is one, then the models."""
-
-    word: str
-    probabilities: tuple[float, ...]
-    shown: tuple[str, ...]
-    raw: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,90 +53,6 @@ class NextTokenView(View):
     rows: tuple[Row, ...]
     others: Row
     tries: tuple[Try, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """A model at a prompt: its next-token log-probabilities (V,), None where the prompt is impossible for it."""
-
-    model: TextModel
-    log_probs: torch.Tensor | None
-
-    def log_prob(self, prompt: str, word: str, *, special: bool = False) -> float:
-        """log p(the text goes on with ``word``), in nats; one token is looked up, more are summed.
-
-        ``special`` lets the name of a special token stand for it: a candidate may be one, typed text never is.
-        """
-        if self.log_probs is None:
-            return -math.inf
-        ids = self.model.tokenizer.encode(word, allow_special=special)
-        if len(ids) == 1:
-            return float(self.log_probs[ids[0]])
-        return self.model.log_prob(word, given=prompt, allow_special=special)
-
-
-def column(model: TextModel, prompt: str) -> Column:
-    """Ask one model about one prompt. A truth that cannot say the prompt has no distribution."""
-    log_probs = model.next_log_probs(prompt)
-    return Column(model, log_probs if bool(torch.isfinite(log_probs).any()) else None)
-
-
-def same_vocabulary(models: Iterable[TextModel]) -> bool:
-    """Whether an id means the same token to all of them."""
-    first, *others = (model.tokenizer for model in models)
-    return all(other is first or _tokens(other) == _tokens(first) for other in others)
-
-
-def _tokens(tokenizer: Tokenizer) -> list[bytes]:
-    return [tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)]
-
-
-def likely_tokens(columns: Sequence[Column], k: int) -> list[Row]:
-    """The union of every column's ``k`` likeliest tokens, for models of one vocabulary."""
-    tokenizer = columns[0].model.tokenizer
-    names = {id_: name for name, id_ in tokenizer.specials.items()}
-    alive = [c.log_probs for c in columns if c.log_probs is not None]
-    ids = dict.fromkeys(int(i) for lp in alive for i in lp.topk(min(k, len(lp))).indices if lp[i] > -math.inf)
-    rows = []
-    for i in ids:
-        p = tuple(0.0 if c.log_probs is None else math.exp(float(c.log_probs[i])) for c in columns)
-        data = tokenizer.token_bytes(i)
-        raw = "" if i in names or b"\xef\xbf\xbd" in data.decode("utf-8", "replace").encode() else data.decode()
-        label = token_name(names[i], names.values()) if i in names else visible(tokenizer.token_text(i))
-        rows.append(Row(label, p, _shown(columns, p), raw))
-    return rows
-
-
-def likely_words(columns: Sequence[Column], prompt: str, k: int) -> list[Row]:
-    """The same for several vocabularies: candidates become whole words, and each model is asked for each word."""
-    words: dict[str, None] = {}
-    for col in columns:
-        for candidate in col.model.next(prompt, k=k) if col.log_probs is not None else ():
-            words.setdefault(col.model.whole_word(prompt, candidate.id))
-    kept: dict[str, list[int]] = {}
-    for word in words:  # "in" and "investors" overlap as events only if one token path continues the other
-        path = columns[0].model.tokenizer.encode(word, allow_special=True)
-        if not any(path[: len(other)] == other for other in kept.values()):
-            kept[word] = path
-    specials = {name for col in columns for name in col.model.tokenizer.specials}
-    rows = []
-    for word in kept:
-        p = tuple(math.exp(c.log_prob(prompt, word, special=True)) for c in columns)
-        rows.append(Row(token_name(word, specials), p, _shown(columns, p), "" if word in specials else word))
-    return rows
-
-
-def divergence(truth: Column, model: Column, rows: Sequence[Row], i: int, *, tokens: bool) -> float | None:
-    """KL(truth ‖ model) of what comes next in nats: over tokens, or over the words shown by column ``i``."""
-    if truth.log_probs is None or model.log_probs is None:
-        return None
-    if tokens:
-        p, q = truth.log_probs.double(), model.log_probs.double()
-    else:
-        shown = torch.tensor([(row.probabilities[0], row.probabilities[i]) for row in rows], dtype=torch.float64)
-        p, q = shown.log().unbind(1)
-    there = torch.isfinite(p)
-    return max(0.0, float((p[there].exp() * (p[there] - q[there])).sum()))
 
 
 def next_token_view(
@@ -173,17 +87,13 @@ def _others(columns: Sequence[Column], rows: Sequence[Row], size: int) -> Row:
         for i, col in enumerate(columns)
     ]
     left = [0.0 if value < 2e-6 else value for value in left]  # float32 rounding of a sum that is one
-    return Row(f"{size - len(rows):,} other tokens", tuple(left), _shown(columns, left))
+    return Row(f"{size - len(rows):,} other tokens", tuple(left), shown_percent(columns, left))
 
 
 def _sort_column(columns: Sequence[Column], truth: TextModel | None, sort: str) -> int:
     names = ["truth" if truth and i == 0 else col.model.name for i, col in enumerate(columns)]
     by = names.index(sort) if sort in names else 0
     return by if columns[by].log_probs is not None else len(columns) - 1
-
-
-def _shown(columns: Sequence[Column], values: Sequence[float]) -> tuple[str, ...]:
-    return tuple("–" if col.log_probs is None else percent(p) for col, p in zip(columns, values, strict=True))
 
 
 def _prompt_label(model: TextModel, prompt: str) -> str:
@@ -258,7 +168,7 @@ def _reading(columns: Sequence[Column], prompt: str, text: str) -> str:
 def _try(columns: Sequence[Column], has_truth: bool, prompt: str, text: str) -> Try:
     read = _reading(columns, prompt, text)
     logs = [col.log_prob(prompt, read) for col in columns]
-    shown = _shown(columns, [math.exp(value) for value in logs])
+    shown = shown_percent(columns, [math.exp(value) for value in logs])
     town = getattr(columns[0].model.model, "town", None) if has_truth else None
     if isinstance(town, Town) and columns[0].log_probs is not None:
         return Try(text, shown, _verdict(judge(town, prompt, read)))

@@ -9,23 +9,24 @@ function wide(string, px, mono, bold) {
 // everything that depends on width, projector or number of models, decided in one place
 function layout(ctx, v) {
   reading = getComputedStyle(ctx.root).fontFamily; coding = ctx.color("mono") || coding;
-  const P = ctx.present(), full = ctx.root.clientWidth - (P ? 96 : 50), narrow = full < 670, S = P ? 2 : 1;
+  const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 670, S = P ? 2 : 1;
   const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : 15, n = v.columns.length, models = n - (v.has_truth ? 1 : 0);
   const aside = !P && full > 1030, width = aside ? Math.min(full * .65, 780) : full;
   const large = P && full >= 1100;
   const bar = large ? [0, 48, 29, 20, 15][models] : S * [0, 20, 12, 9, 7][models], row = Math.max(models * (bar + 2 * S) + (large ? 36 : P ? 20 : 16), 40 * S * (P && !large ? .8 : 1));
-  const columns = v.columns.map((name, i) => Math.max(wide(name, note, false, true) + 22 * S, ...v.rows.map(r => wide(r.shown[i], body)), wide(v.others.shown[i], body)) + 14 * S);
-  const label = Math.min(width * (narrow ? .3 : .26), Math.max(90 * S, wide(v.others.word, note), ...v.rows.map(r => wide(r.word, body, true, true))) + 14 * S);
-  const numbers = columns.reduce((a, b) => a + b, 0), plot = Math.max(60, width - label - numbers - 16 * S);
+  const names = v.columns.map(name => fit(name, Math.max(24 * S, width * .6 / n - 36 * S), note, false));
+  const columns = names.map((name, i) => Math.max(wide(name, note, false, true) + 22 * S, ...v.rows.map(r => wide(r.shown[i], body)), wide(v.others.shown[i], body)) + 14 * S);
+  const label = Math.min(width * (!narrow ? .26 : n > 3 ? .22 : .3), Math.max(90 * S, wide(v.others.word, note), ...v.rows.map(r => wide(r.word, body, true, true))) + 14 * S);
+  const numbers = columns.reduce((a, b) => a + b, 0), plot = Math.max(40, width - label - numbers - 16 * S);
   const top = Math.max(.05, ...v.rows.flatMap(r => r.probabilities), ...v.others.probabilities) * 1.03;
-  return {P, S, note, body, narrow, aside, width, bar, row, columns, label, plot, top, head: P ? 60 : 34, models};
+  return {P, S, note, body, narrow, aside, width, bar, row, names, columns, label, plot, top, head: P ? 60 : 34, models};
 }
 
-const ticks = top => { const by = [.01, .02, .05, .1, .2, .25, .5].find(d => top / d <= 4.2) || .5; return Array.from({length: Math.floor(top / by) + 1}, (_, i) => i * by); };
+const ticks = (top, room) => { const by = [.01, .02, .05, .1, .2, .25, .5, 1].find(d => top / d <= Math.min(4.2, room)) || 1; return Array.from({length: Math.floor(top / by) + 1}, (_, i) => i * by); };
 
-function fit(string, room, px) { // never cut in silence: the ellipsis says so, the row's label and the readout have it all
-  if (wide(string, px, true, true) <= room) return string;
-  const keep = Math.max(3, Math.floor(room / wide("0", px, true, true)) - 1), tail = Math.floor(keep / 3);
+function fit(string, room, px, mono = true) { // never cut in silence: the ellipsis says so, the row's label and the readout have it all
+  if (wide(string, px, mono, true) <= room) return string;
+  const keep = Math.max(3, Math.floor(room / wide("0", px, mono, true)) - 1), tail = Math.floor(keep / 3);
   return [...string].slice(0, keep - tail).join("") + "…" + (tail ? [...string].slice(-tail).join("") : "");
 }
 
@@ -41,10 +42,10 @@ function picture(ctx) {
   const tone = (v, i) => slot(v, i) < 0 ? "bold" : `n${slot(v, i) + 1}`;
 
   function header(v, L) {
-    const x0 = L.label, parts = ticks(L.top).flatMap(t => { const x = x0 + L.plot * t / L.top;
+    const x0 = L.label, parts = ticks(L.top, L.plot / 44 / L.S).flatMap(t => { const x = x0 + L.plot * t / L.top;
       return [line(x, L.head - 4, x, L.head + L.row * all(v).length, "var(--line)"), text(x, L.head - 10 * L.S, Math.round(t * 100) + NARROW + "%", {"text-anchor": "middle", class: "s"})]; });
     let x = x0 + L.plot + 16 * L.S;
-    v.columns.forEach((name, i) => { x += L.columns[i];
+    L.names.forEach((name, i) => { x += L.columns[i];
       const w = wide(name, L.note, false, true) + 11 * L.S, y = L.head - 15 * L.S, k = slot(v, i);
       parts.push(k < 0 ? rect(x - w - 6 * L.S, y - 4 * L.S, 11 * L.S, 8 * L.S, "none", {stroke: "var(--ink)", "stroke-width": 1.5 * L.S}) : shape(k, x - w, y, 5.5 * L.S, `var(--m${k + 1})`),
         text(x, L.head - 10 * L.S, name, {"text-anchor": "end", class: `bold ${tone(v, i)}`}));
@@ -78,7 +79,7 @@ function picture(ctx) {
 
   function tries(v, L) {
     if (!v.tries.length) return [h("div", {class: "cap"}, "Your words get a probability too: try a likely one, a rare one, one that breaks the grammar.")];
-    const name = (c, i) => h("th", {}, slot(v, i) >= 0 ? mark(slot(v, i)) : "", c);
+    const name = (c, i) => h("th", {}, slot(v, i) >= 0 ? mark(slot(v, i)) : "", fit(c, 96, 13, false));
     return [h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "you typed"), v.columns.map(name))),
       h("tbody", {}, v.tries.flatMap(t => [
         h("tr", {}, h("td", {style: {"white-space": "normal"}}, h("span", {class: "you"}, t.text)), t.shown.map((p, i) => h("td", {class: tone(v, i), style: {"font-weight": slot(v, i) < 0 ? 700 : 400}}, p))),
