@@ -19,6 +19,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
 from lmlab.tokenizer.merge_log import N_RUNNERS_UP, PAIR_BITS, PAIR_MASK, TOP_COUNT, MergeLog, entry
 from lmlab.tokenizer.split import SPLIT_GPT2, Splitter, splitter
@@ -154,27 +156,28 @@ class PairTable:
     """
 
     def __init__(self, words: Mapping[bytes, int]) -> None:
-        joined = b"".join(words)
-        outside = len(joined)
-        self.symbols = [*joined, -1]
-        self.before = list(range(-1, outside))
-        self.after = list(range(1, outside + 1))
-        self.weights: list[int] = []
-        start = 0
-        for word, count in words.items():
-            self.weights += [count] * len(word)
-            self.before[start] = outside
-            start += len(word)
-            self.after[start - 1] = outside
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
+        bytes_ = np.frombuffer(b"".join(words), np.uint8).astype(np.int64)
+        weights = np.repeat(np.fromiter(words.values(), np.int64, len(words)), lengths)
+        outside = len(bytes_)
+        ends = np.cumsum(lengths)
+        before, after = np.arange(-1, outside), np.arange(1, outside + 1)
+        before[ends - lengths] = outside
+        after[ends - 1] = outside
+        self.symbols: list[int] = [*bytes_.tolist(), -1]
+        self.before: list[int] = before.tolist()
+        self.after: list[int] = after.tolist()
+        self.weights: list[int] = weights.tolist()
         self.n_tokens = sum(self.weights)
         self.counts: defaultdict[int, int] = defaultdict(int)
         self.places: defaultdict[int, list[int]] = defaultdict(list)
-        for place, (left, following) in enumerate(zip(self.symbols, self.after, strict=False)):
-            self.places[left << PAIR_BITS | self.symbols[following]].append(place)
-        for pair in [pair for pair in self.places if pair < 0]:  # x << PAIR_BITS | -1 is -1: the end of a word
-            del self.places[pair]
-        for pair, here in self.places.items():
-            self.counts[pair] = sum([self.weights[place] for place in here])
+        inner = np.flatnonzero(after != outside)  # where a pair begins
+        pairs = bytes_[inner] << PAIR_BITS | bytes_[inner + 1]
+        order = np.argsort(pairs, kind="stable")
+        kinds, starts = np.unique(pairs[order], return_index=True)
+        for pair, here in zip(kinds.tolist(), np.split(inner[order], starts[1:]), strict=False):
+            self.places[pair] = here.tolist()
+            self.counts[pair] = int(weights[here].sum())
 
     def join(self, pair: int, new: int) -> set[int]:
         """Replace the pair by the symbol `new` everywhere; the pairs that this creates."""
