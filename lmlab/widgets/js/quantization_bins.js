@@ -45,7 +45,7 @@ function picture(ctx) {
     v = view; L = layout(ctx); fine = floats(ctx.model.get("_bins"));
     const {W, H, l, top, base, eb, S} = L, n = fine.length / 4, shown = Math.max(24, Math.round(W / (10 * S)));
     x = z => l + (W - 2 * l) * (z - v.low) / (v.high - v.low);
-    put(svg, {width: W, height: H});
+    put(svg, {width: W, height: H}); left.style.width = W + "px";
     const tall = new Float64Array(shown), wide = (W - 2 * l) / shown, parts = [];
     fine.subarray(0, n).forEach((c, i) => { tall[Math.floor(i * shown / n)] += c; });
     const scale = (base - top) / Math.max(...tall);
@@ -54,7 +54,7 @@ function picture(ctx) {
     for (let z = Math.ceil(v.low / by) * by; z <= v.high; z += by) parts.push(text(x(z), H - 4 * S, num(z, 0), MIDDLE));
     parts.push(line(l, base, W - l, base, "var(--ink)", 1.25 * S), line(l, eb, W - l, eb, "var(--ink)", S));
     still.replaceChildren(...parts);
-    head.replaceChildren(`${v.n_weights.toLocaleString("en-US")} weights and ${byHand() ? "your " : ""}${v.levels.length} levels `, h("span", {}, L.P || L.full < 670 ? "" : `in units of ${v.grouped ? "their groups’" : "their"} spread; drag a handle, or arrow keys`));
+    head.replaceChildren(`${v.n_weights.toLocaleString("en-US")} weights and ${byHand() ? "your " : ""}${v.levels.length} levels `, h("span", {}, L.P || L.full < 670 ? "" : `in units of ${v.grouped ? "their groups’" : "their"} spread; drag, or use arrow keys`));
     if (nodes.length !== v.levels.length) {
       nodes = v.levels.map((_, i) => s("g", {role: "slider", tabindex: -1, ...KEYS, onfocus: () => { hold(i); move(); }}, s("line"), s("circle"), s("circle", {class: "ring", fill: "none"})));
       handles.replaceChildren(...nodes);
