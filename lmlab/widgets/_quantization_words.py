@@ -11,7 +11,7 @@ from lmlab.widgets._weights import LayerWeights, Result
 _DID = {
     "minmax": "Min-max spaces its {n} levels evenly{of} from {low} to {high}, the outermost weights.",
     "absmax": "Absmax spaces its {n} levels evenly{of} from {low} to {high}, the largest magnitude.",
-    "mse": "MSE spaces its {n} levels evenly{of} from {low} to {high} and clips what lies outside.",
+    "mse": "MSE spaces its {n} levels evenly{of} from {low} to {high}, and clips what lies outside.",
     "kmeans": "K-means puts its {n} levels{of}, from {low} to {high}, where the weights are.",
     "nf4": "NF4 puts its 16 levels{of}, from {low} to {high}, where a normal distribution has its weights.",
 }
