@@ -1,0 +1,119 @@
+"""Attention in JupyterLab: the shares under the tokens are the model's, computed here from its weights by hand."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import lmlab as lab
+from lmlab.data.town import Town
+from tests.widgets.test_attention import attention_by_hand
+
+SETUP = 'import lmlab as lab\ntown = lab.load("town")'
+SHARES = """root => [...root.querySelectorAll("[role=option]")]
+  .map(t => t.dataset.p === undefined ? null : Number(t.dataset.p))"""
+
+
+@pytest.fixture(scope="module")
+def page(shared_notebook):
+    return shared_notebook([SETUP, "w = lab.widgets.Attention(town)\nw"])
+
+
+@pytest.fixture(scope="module")
+def town():
+    return lab.load("town")
+
+
+def shares(w) -> list[float]:
+    return [p for p in w.root.evaluate(SHARES) if p is not None]
+
+
+def test_shares_of_a_prompt_made_up_here_for_a_head_chosen_by_keyboard(page, town):
+    draw, w = random.Random(), page.widget("Attention")
+    grid = w.root.get_by_role("group", name="all heads")
+    for _ in range(2):
+        text = " ".join(draw.sample(sorted(word.strip() for word in Town().vocabulary if word.strip().isalpha()), 7))
+        w.enter_prompt(text)
+        page.page.wait_for_timeout(500)
+        layer, head = draw.randrange(1, 4), draw.randrange(1, 4)
+        grid.focus()
+        page.page.keyboard.press("PageUp")
+        page.page.keyboard.press("Home")
+        for key, times in (("ArrowDown", layer), ("ArrowRight", head)):
+            for _ in range(times):
+                page.page.keyboard.press(key)
+                page.page.wait_for_timeout(150)
+        w.expect_readout(f"Layer {layer}, head {head}")
+        expected = attention_by_hand(town, text, layer, head)[-1]
+        assert shares(w) == pytest.approx(expected, abs=1e-3)
+        assert sum(shares(w)) == pytest.approx(1, abs=3e-3)
+
+
+def test_a_click_on_a_token_lets_it_look_and_the_future_stays_masked(page, town):
+    w = page.widget("Attention")
+    w.enter_prompt("the stock market crashed and investors panicked")
+    w.expect_readout("panicked")
+    w.root.locator("[role=option]").nth(3).click()
+    w.expect_readout("·market")
+    page.page.wait_for_timeout(300)
+    assert len(shares(w)) == 4
+    assert page.ask("w.query") == 3
+    page.page.keyboard.press("ArrowRight")
+    w.expect_readout("·crashed")
+
+
+def test_cells_of_the_heatmap_speak(page, town):
+    w = page.widget("Attention")
+    w.enter_prompt("the stock market crashed")
+    w.expect_readout("·crashed")
+    w.root.locator("[aria-roledescription=heatmap]").focus()
+    page.page.keyboard.press("Home")
+    page.page.keyboard.press("ArrowRight")
+    assert "may not look at" in w.readout() or "of its attention to" in w.readout()
+    for _ in range(3):
+        page.page.keyboard.press("ArrowUp")
+    assert "may not look at" in w.readout(), "row 0 has no past"
+
+
+def test_scores_come_before_the_softmax_and_the_average_over_heads(page, town):
+    w = page.widget("Attention")
+    w.root.get_by_role("radio", name="scores before").check(force=True)
+    w.expect_readout("before the softmax")
+    w.root.get_by_role("radio", name="after softmax").check(force=True)
+    w.root.get_by_role("radio", name="layer average").check(force=True)
+    w.expect_readout("mean of all heads")
+    page.page.wait_for_timeout(300)
+    layer, prompt = page.ask("(w.layer, w.prompt)")
+    mean = sum(attention_by_hand(town, prompt, layer, h)[-1] for h in range(4)) / 4
+    assert shares(w) == pytest.approx(mean, abs=1e-3)
+    w.root.get_by_role("radio", name="one head").check(force=True)
+    w.expect_readout("head")
+
+
+def test_the_threshold_hides_links_without_the_kernel(page):
+    w = page.widget("Attention")
+    links = "root => root.querySelectorAll('.att-strip svg path').length"
+    before = w.root.evaluate(links)
+    done = page.ask("w._done")
+    w.drag_slider("Links above", 50)
+    assert w.root.evaluate(links) <= before
+    assert page.ask("w._done") == done
+    w.drag_slider("Links above", 2)
+
+
+def test_photographs(page):
+    w = page.widget("Attention")
+    w.enter_prompt("the stock market crashed and investors panicked because the stock market")
+    w.expect_readout("·market")
+    for theme in ("light", "dark"):
+        page.theme(theme)
+        for width, height in ((1280, 800), (1920, 1080), (600, 800)):
+            page.resize(width, height)
+            w.screenshot(f"attention_{theme}_{width}")
+    page.resize(1920, 1080)
+    w.present()
+    w.screenshot("attention_presenter")
+    w.present(False)
+    page.resize(1280, 800)
+    page.theme("light")
