@@ -1,6 +1,9 @@
-"""`python -m tests.benchmarks`, or `make bench`: the core beside its peers, then latency in a real browser."""
+"""`python -m tests.benchmarks`, or `make bench`: every benchmark beside this file, one after the other."""
 
-from tests.benchmarks import bench_core, bench_latency
+import subprocess
+import sys
+from pathlib import Path
 
-bench_core.main()
-bench_latency.main()
+for path in sorted(Path(__file__).parent.glob("bench_*.py")):
+    print(f"\n## {path.stem}\n", flush=True)
+    subprocess.run([sys.executable, "-m", f"tests.benchmarks.{path.stem}"], check=False)

@@ -1,8 +1,7 @@
-"""The core beside its peers, measured side by side in one run: `python -m tests.benchmarks.bench_core [NAME …]`.
+"""The lab's own model size, and what a person waits for: `python -m tests.benchmarks.bench_core [NAME …]`.
 
-Each row alternates ours and the peer's, and gives the ratio of medians of time (under 1.00: ours is faster). The
-text is the source of Python's standard library, which every machine has. Nothing here is asserted by a test:
-times belong to a machine and a moment, ratios less so.
+Each row alternates ours and the peer's, and gives the ratio of medians of time (under 1.00: ours is faster).
+Nothing here is asserted by a test: times belong to a machine and a moment, ratios less so.
 """
 
 from __future__ import annotations
@@ -11,17 +10,13 @@ import argparse
 import statistics
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 import lmlab as lab
-
-VOCAB_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ def main() -> None:
     names = parser.parse_args().names
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, Python {sys.version.split()[0]}\n")
     print("| work | ours, s | peer | peer, s | ratio | goal |\n| --- | --- | --- | --- | --- | --- |")
-    for make in (tokenizer_rows, model_rows, start_rows):
+    for make in (model_rows, start_rows):
         for row in make():
             if not names or any(row.work.lower().startswith(name.lower()) for name in names):
                 print(measured(row), flush=True)
@@ -59,63 +54,6 @@ def measured(row: Row) -> str:
     ours, theirs = (statistics.median(seconds[1:]) for seconds in times)
     verdict = "" if ours <= row.goal * theirs else " (missed)"
     return f"| {row.work} | {ours:.3f} | {row.peer} | {theirs:.3f} | {ours / theirs:.2f} | {row.goal:.2f}{verdict} |"
-
-
-def text_of(megabytes: float) -> str:
-    """The beginning of the standard library's source, file after file."""
-    parts: list[str] = []
-    n = 0
-    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
-        part = path.read_text(encoding="utf-8", errors="replace")
-        parts.append(part)
-        n += len(part)
-        if n > megabytes * 1e6:
-            break
-    return "\n".join(parts)[: int(megabytes * 1e6)]
-
-
-def tokenizer_rows() -> list[Row]:
-    import tokenizers
-    from tokenizers import models, pre_tokenizers, trainers
-
-    text = text_of(3)
-    blocks = [text[i : i + 100_000] for i in range(0, len(text), 100_000)]
-
-    def rust() -> tokenizers.Tokenizer:
-        peer = tokenizers.Tokenizer(models.BPE())
-        peer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=VOCAB_SIZE, show_progress=False, initial_alphabet=alphabet)
-        peer.train_from_iterator(blocks, trainer)
-        return peer
-
-    tok, _ = lab.train_bpe(text, vocab_size=VOCAB_SIZE)
-    tiktoken = tiktoken_of(tok)
-    peer = rust()
-    sample = text[:1_000_000]
-    word = "abcdefghij" * 10_000
-
-    def ours() -> None:
-        tok.encode(sample)
-
-    def ours_word() -> None:
-        tok.encode(word)
-
-    return [
-        Row("BPE training, 3 MB, V = 4,096", "tokenizers", lambda: lab.train_bpe(text, VOCAB_SIZE), rust, 0.9, 3),
-        Row("BPE encoding, 1 MB", "tiktoken", ours, lambda: tiktoken.encode_ordinary(sample), 1.05),
-        Row("BPE encoding, 1 MB", "tokenizers", ours, lambda: peer.encode(sample), 0.2),
-        Row("BPE encoding, one word of 100,000 letters", "tokenizers", ours_word, lambda: peer.encode(word), 1.0),
-    ]
-
-
-def tiktoken_of(tok: lab.Tokenizer) -> object:
-    """tiktoken with our vocabulary, so that both do the same work."""
-    import tiktoken
-
-    n = tok.vocab_size - len(tok.specials)
-    ranks = {tok.token_bytes(id): id for id in range(n)}
-    return tiktoken.Encoding("lmlab", pat_str=lab.SPLIT_GPT2, mergeable_ranks=ranks, special_tokens={})
 
 
 def model_rows() -> list[Row]:
