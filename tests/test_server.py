@@ -139,13 +139,9 @@ print("wrapped", KernelWebsocketHandler.open.sends_at_once)
 print("style", app.web_app.settings["static_custom_path"][-1])
 print("heavy", sorted(sys.modules.keys() & {{"torch", "ipywidgets", "anywidget", "numpy"}}))
 """
-    folders = {
-        name: str(tmp_path) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    }
+    folders = {name: str(tmp_path) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
     environment = {**os.environ, **folders}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8"
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8")
     said = done.stdout.split("\n")
     assert [said[0], said[1], said[3]] == ["enabled True", "wrapped True", "heavy []"], done.stderr[-2000:]
     assert "max-width: 44em" in (Path(said[2].removeprefix("style ")) / "custom.css").read_text(encoding="utf-8")

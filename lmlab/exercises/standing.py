@@ -17,7 +17,8 @@ class Standing:
 
     def __repr__(self) -> str:
         marks = [done for _, tasks in self.labs for _, done in tasks]
-        rows = [f"{sum(marks)} of {len(marks)} exercises passed, {self.n_guesses} predictions made"]
+        made = f"{self.n_guesses} prediction{'' if self.n_guesses == 1 else 's'} made"
+        rows = [f"{sum(marks)} of {len(marks)} exercises passed, {made}"]
         for lab, tasks in self.labs:
             rows.append(f"  {lab}: " + "  ".join(f"{'✓' if done else '○'} {task}" for task, done in tasks))
         return "\n".join(rows)

@@ -89,7 +89,12 @@ def test_the_guess_is_kept_found_again_and_can_be_replaced():
 
 def test_an_impossible_guess_is_refused_and_not_kept():
     widget = panicked()
-    for wrong, said in [(45, "Write 45 % as 0.45"), (True, "is a number"), ("much", "is a number"), (-0.1, "lies between")]:
+    for wrong, said in [
+        (45, "Write 45 % as 0.45"),
+        (True, "is a number"),
+        ("much", "is a number"),
+        (-0.1, "lies between"),
+    ]:
         with pytest.raises(ValueError, match=said):
             widget.guess = wrong
     with pytest.raises(ValueError, match="Choose one of a, b"):
