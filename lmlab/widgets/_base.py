@@ -65,6 +65,12 @@ class Control:
     live: bool = True  # answer while typing or dragging; else on Enter or release
 
 
+def _lines(name: str) -> str:
+    """A front-end file without its indentation and whole-line comments: every instance sends it."""
+    lines = (line.strip() for line in (_JS / name).read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
 def to_state(value: Any) -> Any:
     """A view as what JSON and the websocket carry: dicts, lists, finite numbers, bytes as they are."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -112,10 +118,8 @@ class LabWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "kind" in cls.__dict__:
-            cls._esm = "\n".join(
-                (_JS / name).read_text(encoding="utf-8") for name in ("base.js", "parts.js", f"{cls.kind}.js")
-            )
-            cls._css = (_JS / "look.css").read_text(encoding="utf-8")
+            cls._esm = "\n".join(_lines(name) for name in ("base.js", "parts.js", f"{cls.kind}.js"))
+            cls._css = _lines("look.css")
         super().__init_subclass__(**kwargs)
 
     def __init__(
