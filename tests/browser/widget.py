@@ -170,5 +170,13 @@ class Widget:
         self.lab.rest()
         ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
+        size, box = self.page.viewport_size, self.root.bounding_box()
+        assert size, "the page has no size"
+        assert box, "the widget is not drawn"
+        tall = int(box["height"]) + 250  # JupyterLab scrolls a part of the page: what is outside would be cut off
+        if tall > size["height"]:
+            self.lab.resize(size["width"], tall)
         self.root.screenshot(path=path)
+        if tall > size["height"]:
+            self.lab.resize(size["width"], size["height"])
         return path

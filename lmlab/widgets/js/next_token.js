@@ -10,16 +10,16 @@ function wide(string, px, mono, bold) {
 function layout(ctx, v) {
   reading = getComputedStyle(ctx.root).fontFamily; coding = ctx.color("mono") || coding;
   const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 670, S = P ? 2 : 1;
-  const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : 15, n = v.columns.length, models = n - (v.has_truth ? 1 : 0);
-  const aside = !P && full > 1030, width = aside ? Math.min(full * .65, 780) : full;
+  const note = P ? 28 : 13, n = v.columns.length, tight = narrow && n > 3, body = P ? (full < 1100 ? 28 : 30) : tight ? 13 : 15, models = n - (v.has_truth ? 1 : 0);
+  const aside = !P && full > 1030 && n < 4, width = aside ? Math.min(full * .65, 780) : full;
   const large = P && full >= 1100;
   const bar = large ? [0, 48, 29, 20, 15][models] : S * [0, 20, 12, 9, 7][models], row = Math.max(models * (bar + 2 * S) + (large ? 36 : P ? 20 : 16), 40 * S * (P && !large ? .8 : 1));
   const names = v.columns.map(name => fit(name, Math.max(24 * S, width * .6 / n - 36 * S), note, false));
   const columns = names.map((name, i) => Math.max(wide(name, note, false, true) + 22 * S, ...v.rows.map(r => wide(r.shown[i], body)), wide(v.others.shown[i], body)) + 14 * S);
-  const label = Math.min(width * (!narrow ? .26 : n > 3 ? .22 : .3), Math.max(90 * S, wide(v.others.word, note), ...v.rows.map(r => wide(r.word, body, true, true))) + 14 * S);
+  const label = Math.min(width * (!narrow ? .26 : tight ? .2 : .3), Math.max(90 * S, wide(v.others.word, note), ...v.rows.map(r => wide(r.word, body, true, true))) + 14 * S);
   const numbers = columns.reduce((a, b) => a + b, 0), plot = Math.max(40, width - label - numbers - 16 * S);
   const top = Math.max(.05, ...v.rows.flatMap(r => r.probabilities), ...v.others.probabilities) * 1.03;
-  return {P, S, note, body, narrow, aside, width, bar, row, names, columns, label, plot, top, head: P ? 60 : 34, models};
+  return {P, S, note, body, narrow, aside, width, bar, row, tight, names, columns, label, plot, top, head: P ? 60 : 34, models};
 }
 
 const ticks = (top, room) => { const by = [.01, .02, .05, .1, .2, .25, .5, 1].find(d => top / d <= Math.min(4.2, room)) || 1; return Array.from({length: Math.floor(top / by) + 1}, (_, i) => i * by); };
@@ -61,7 +61,7 @@ function picture(ctx) {
     const end = x0 + L.plot + 16 * L.S + L.columns.reduce((a, b) => a + b, 0);
     g.append(rect(0, y + 1, end, L.row - 2, "transparent", {class: "hit", rx: 4}));
     if (last) g.append(line(0, y, end, y, "var(--line)"));
-    g.append(text(L.label - 12 * L.S, mid + L.body * .34, last ? r.word : fit(r.word, L.label - 14 * L.S, L.body), {"text-anchor": "end", class: last ? "s" : "mono b", style: `font-size:${last ? L.note : L.body}px`}));
+    g.append(text(L.label - 12 * L.S, mid + L.body * .34, last ? (L.tight ? "all others" : r.word) : fit(r.word, L.label - 14 * L.S, L.body), {"text-anchor": "end", class: last ? "s" : "mono b", style: `font-size:${last ? L.note : L.body}px`}));
     const high = L.models * (L.bar + 2 * L.S) - 2 * L.S;
     v.columns.forEach((_, j) => { const k = slot(v, j); if (k < 0 || muted.has(k)) return;
       const top = mid - high / 2 + k * (L.bar + 2 * L.S), w = x(r.probabilities[j]);

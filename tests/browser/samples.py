@@ -1,0 +1,93 @@
+"""Three instances of every widget, as a student might write them: what test_common puts on one page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Models that need no file: one that has counted a little, one that has learned nothing, one with a hostile name.
+SETUP = """
+import lmlab as lab
+from lmlab.tokenizer.bpe import RESERVED_SPECIALS
+corpus = lab.corpus("town", documents=200, seed=0)
+tok, merges = lab.train_bpe(corpus.text, vocab_size=700, specials=RESERVED_SPECIALS)
+trigram = lab.TextModel(lab.NGram.fit(corpus.ids(tok), n=3, vocab_size=tok.vocab_size), tok, name="trigram")
+network = lab.Transformer(lab.TransformerConfig.tiny(vocab_size=tok.vocab_size), seed=0)
+random = lab.TextModel(network, tok, name="random")
+hostile = lab.TextModel(network, tok, name="<img src=x onerror=window.__pwned=1>")
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """``make`` are three expressions, each another instance. Setting the control with the accessible ``name``,
+    which holds the trait ``trait``, to ``value`` changes a readout: a text for a prompt, a number for a slider;
+    ``button`` is pressed afterwards. ``text`` is the accessible name of the box that takes any text, if one does."""
+
+    make: tuple[str, str, str]
+    name: str
+    trait: str
+    value: str | float
+    button: str = ""
+    text: str = ""
+
+    def cells(self) -> list[str]:
+        """A set-up cell, then one cell an instance, which names it w0, w1, w2 and shows it."""
+        return [SETUP, *(f"w{i} = {code}\nw{i}" for i, code in enumerate(self.make))]
+
+
+SAMPLES = {
+    "NextToken": Sample(
+        (
+            'lab.widgets.NextToken(trigram, prompt="the stock market crashed and investors")',
+            'lab.widgets.NextToken(trigram, prompt="the stock", truth=None)',
+            'lab.widgets.NextToken(trigram, random, hostile, prompt="", continuations=["<b>golfing</b>"])',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
+    ),
+    "Attention": Sample(
+        (
+            'lab.widgets.Attention(random, prompt="the stock market crashed and investors")',
+            'lab.widgets.Attention(random, prompt="the stock", layer=1)',
+            'lab.widgets.Attention(hostile, prompt="the stock market", show="average")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
+    ),
+    "BPEMerges": Sample(
+        (
+            "lab.widgets.BPEMerges(merges, step=20)",
+            'lab.widgets.BPEMerges("aaabdaaabac", vocab_size=259, text="aaabdaaabac")',
+            'lab.widgets.BPEMerges({"<b>bold</b>": "<b>abracadabra</b>" * 9}, vocab_size=272, step=3)',
+        ),
+        name="Merge",
+        trait="step",
+        value=2,
+        text="text",
+    ),
+    "QuantizationBins": Sample(
+        (
+            "lab.widgets.QuantizationBins(random, bits=2)",
+            "lab.widgets.QuantizationBins(random, bits=3, method='kmeans', text='the stock market crashed')",
+            "lab.widgets.QuantizationBins(hostile, bits=4, group='32', text='the stock market crashed')",
+        ),
+        name="Bits a weight",
+        trait="bits",
+        value=5,
+    ),
+    "Prediction": Sample(
+        (
+            'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
+            'lab.widgets.Prediction("test.b", "How many weights?", 1440, scale=(0, 5000), unit="weights")',
+            'lab.widgets.Prediction("test.c", "<img src=x onerror=window.__pwned=1>", "<b>", choices=("<b>", "i"))',
+        ),
+        name="your guess",
+        trait="guess",
+        value=0.4,
+        button="Lock in and reveal",
+    ),
+}

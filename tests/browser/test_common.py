@@ -1,0 +1,274 @@
+"""What every widget owes: independence, a keyboard, text that stays text, a sentence for any prompt, both themes,
+every size of screen, and few bytes. Three instances of each on one page."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import lmlab.widgets
+from lmlab.widgets._base import LabWidget
+from tests.browser.conftest import opener
+from tests.browser.lab_page import Lab
+from tests.browser.samples import SAMPLES
+from tests.browser.widget import Widget
+
+HOSTILE = (
+    "<img src=x onerror=window.__pwned=1>",
+    "</div><script>window.__pwned=1</script>",
+    '<button data-commandlinker-command="notebook:run-all-cells">here</button>',
+    "<b>bold</b> %{x} <a href='javascript:window.__pwned=1'>link</a>",
+)
+ODD = {
+    "empty": "",
+    "emoji": "👩‍👩‍👧 panicked 🦜",
+    "chinese": "股票市場崩盤，投資者",
+    "space": " ",
+    "override": "a\u202eb",
+    "long": ("the stock market crashed and investors panicked . " * 40)[:2000],
+}
+
+
+def kinds() -> list[str]:
+    """The public names of lmlab.widgets that are widgets."""
+    public = {name: getattr(lmlab.widgets, name) for name in dir(lmlab.widgets) if not name.startswith("_")}
+    return sorted(
+        n for n, c in public.items() if isinstance(c, type) and issubclass(c, LabWidget) and c is not LabWidget
+    )
+
+
+def test_every_widget_has_a_sample():
+    assert sorted(SAMPLES) == kinds()
+
+
+@pytest.fixture(scope="module", params=list(SAMPLES))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def opened(kind, context, jupyterlab):
+    """The page of three instances, and the bytes that came over the wire until they stood there."""
+    with opener(context, jupyterlab) as open_notebook:
+        lab = open_notebook(SAMPLES[kind].cells(), run=False)
+        received = lab.bytes_during(lambda: (lab.run_all(), [lab.widget(kind, i) for i in range(3)]))
+        print(f"{kind}: {received:,} bytes for three at first paint")
+        yield lab, received
+
+
+@pytest.fixture(scope="module")
+def page(opened) -> Lab:
+    return opened[0]
+
+
+@pytest.fixture(scope="module")
+def first_paint(opened) -> int:
+    return opened[1]
+
+
+@pytest.fixture
+def three(kind, page) -> list[Widget]:
+    """The instances, each put back to the state that its cell made, and none in the middle of being read."""
+    page.page.evaluate("() => document.activeElement.blur()")
+    page.execute("for w in (w0, w1, w2):\n    w.reset()\n    w.refresh()\n    w.wait()")
+    widgets = [page.widget(kind, i) for i in range(3)]
+    for i, widget in enumerate(widgets):
+        agree(page, widget, i)
+    return widgets
+
+
+def agree(page: Lab, widget: Widget, index: int) -> str:
+    """Wait until page and kernel say the same sentence, white space aside, and return it."""
+    end = time.monotonic() + 15
+    while True:
+        kernel = " ".join(str(page.ask(f"w{index}.wait().sentence")).split())
+        shown = " ".join(widget.readout().split())
+        if kernel == shown or time.monotonic() > end:
+            assert shown == kernel
+            return shown
+        page.page.wait_for_timeout(50)
+
+
+def move(widget: Widget, kind: str) -> None:
+    sample = SAMPLES[kind]
+    if isinstance(sample.value, str):
+        widget.enter_prompt(sample.value, name=sample.name)
+    else:
+        widget.drag_slider(sample.name, sample.value)
+    if sample.button:
+        widget.root.get_by_role("button", name=sample.button).click()
+
+
+# ------------------------------------------------------------ three at once
+
+
+def test_three_instances_answer_each_for_itself(kind, page, three):
+    before = [widget.readout() for widget in three]
+    three[0].readout_after(lambda: move(three[0], kind))
+    agree(page, three[0], 0)
+    assert [three[1].readout(), three[2].readout()] == before[1:]
+    assert three[0].error() == three[1].error() == three[2].error() == ""
+
+
+def test_shown_twice_both_answer(kind, page, three):
+    page.add_cell("w0")
+    again = page.widget(kind, 3)
+    again.readout_after(lambda: move(three[0], kind))
+    assert again.readout() == three[0].readout()
+    page.delete_last_cell()
+
+
+def test_a_trait_set_in_code_moves_the_page(kind, page, three):
+    sample = SAMPLES[kind]
+    three[1].readout_after(lambda: page.execute(f"w1.{sample.trait} = {sample.value!r}"))
+    agree(page, three[1], 1)
+
+
+# ------------------------------------------------------------ keyboard
+
+
+def test_tab_walks_through_every_control_and_out(three):
+    there = three[0].focusable()
+    assert all(there), f"a control without a name: {there}"
+    assert three[0].tab_through() == there
+
+
+def test_arrow_keys_stay_in_the_picture(page, three):
+    """In JupyterLab's command mode arrow keys choose cells, unless the focused element says otherwise."""
+    cell = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    stop = three[0].root.locator(".lm-picture [tabindex='0']")
+    if not stop.count():
+        pytest.skip("its picture has nothing to walk through")
+    stop.first.focus()
+    before = page.page.evaluate(cell)
+    three[0].press("ArrowDown", "ArrowRight", "Home", "End", "PageUp")
+    assert page.page.evaluate(cell) == before
+    assert three[0].root.evaluate("(root) => root.contains(document.activeElement)")
+
+
+# ------------------------------------------------------------ any text
+
+
+def test_text_is_never_code(kind, page, three):
+    if not SAMPLES[kind].text:
+        pytest.skip("takes no text")
+    widget = three[0]
+    for text in HOSTILE:
+        widget.enter_prompt(text, name=SAMPLES[kind].text)
+        agree(page, widget, 0)
+        assert text in everything_shown(widget)
+        injected = "img, script, a, [onerror], [data-commandlinker-command]"
+        assert widget.root.locator(injected).count() == 0
+        assert page.page.evaluate("() => window.__pwned === undefined")
+        assert widget.error() == ""
+
+
+def test_names_and_questions_are_never_code(page, three):
+    """The third instance carries markup in the name of its model, its choices or its question."""
+    assert "<img src=x onerror" in everything_shown(three[2]) or "<b>" in everything_shown(three[2])
+    assert three[2].root.locator("img, script, [onerror]").count() == 0
+    assert page.page.evaluate("() => window.__pwned === undefined")
+
+
+def everything_shown(widget: Widget) -> str:
+    """All text of the widget and of its text boxes; a space made visible counts as a space."""
+    shown = widget.root.evaluate(
+        "(root) => root.textContent + [...root.querySelectorAll('input, textarea')].map((e) => e.value).join(' ')"
+    )
+    return str(shown).replace("·", " ")
+
+
+def test_any_prompt_gets_a_sentence(kind, page, three):
+    if not SAMPLES[kind].text:
+        pytest.skip("takes no text")
+    widget = three[0]
+    for what, text in ODD.items():
+        widget.enter_prompt(text, name=SAMPLES[kind].text)
+        page.page.wait_for_function(
+            "([box, text]) => box.value === text", arg=[widget.control(SAMPLES[kind].text).element_handle(), text]
+        )
+        assert agree(page, widget, 0)
+        assert widget.error() == ""
+        widget.screenshot(f"{kind}_prompt_{what}")
+
+
+# ------------------------------------------------------------ sizes and themes
+
+
+def overflow(widget: Widget) -> float:
+    """Pixels by which anything drawn sticks out of the widget's right edge, scrollable parts aside."""
+    return widget.root.evaluate(
+        """(root) => {
+          const edge = root.getBoundingClientRect().right;
+          const scrolls = (e) => { for (; e !== root; e = e.parentElement)
+            if (["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX)) return true; return false; };
+          return Math.max(0, ...[...root.querySelectorAll("*")].filter((e) => e.getClientRects().length && !scrolls(e))
+            .map((e) => e.getBoundingClientRect().right - edge));
+        }"""
+    )
+
+
+def smallest_text(widget: Widget) -> float:
+    """The smallest size, in pixels, of any visible text."""
+    return widget.root.evaluate(
+        """(root) => {
+          const sizes = [];
+          const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+          while (walk.nextNode()) {
+            const e = walk.currentNode.parentElement, style = getComputedStyle(e);
+            if (walk.currentNode.data.trim() && e.getClientRects().length && style.visibility === "visible")
+              sizes.push(parseFloat(style.fontSize));
+          }
+          return Math.min(...sizes);
+        }"""
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_theme_is_followed(kind, page, three, theme):
+    page.theme(theme)
+    paper, ground = three[0].root.evaluate(
+        """(root) => [getComputedStyle(root).backgroundColor, (() => {
+             const probe = document.body.appendChild(document.createElement("i"));
+             probe.style.background = "var(--jp-layout-color0)";
+             const color = getComputedStyle(probe).backgroundColor; probe.remove(); return color; })()]"""
+    )
+    assert paper == ground
+    three[0].screenshot(f"{kind}_{theme}_1280")
+    page.theme("light")
+
+
+@pytest.mark.parametrize("width", [600, 1280, 1920])
+def test_nothing_sticks_out_at_any_width(kind, page, three, width):
+    page.resize(width, 1080 if width == 1920 else 800)
+    page.page.wait_for_timeout(100)
+    for i, widget in enumerate(three):
+        widget.screenshot(f"{kind}_{i}_light_{width}")
+    out = [overflow(widget) for widget in three]
+    small = [smallest_text(widget) for widget in three]
+    page.resize(1280, 800)
+    assert max(out) <= 1
+    assert min(small) >= 12.9
+
+
+def test_on_a_projector(kind, page, three):
+    page.resize(1920, 1080)
+    page.execute("w0.presenter = True")
+    widget = three[0]
+    page.page.wait_for_function("(root) => root.classList.contains('present')", arg=widget.root.element_handle())
+    page.page.wait_for_timeout(100)
+    widget.screenshot(f"{kind}_presenter_1920")
+    small, out = smallest_text(widget), overflow(widget)
+    page.execute("w0.presenter = False")
+    page.resize(1280, 800)
+    assert small >= 27.9
+    assert out <= 1
+
+
+# ------------------------------------------------------------ bytes
+
+
+def test_three_on_a_page_are_light(kind, page, first_paint):
+    """Front-end included, three of a kind are well under what a whole lab may cost."""
+    assert 0 < first_paint < 300_000
