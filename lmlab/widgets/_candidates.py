@@ -108,4 +108,5 @@ def divergence(truth: Column, model: Column, rows: Sequence[Row], i: int, *, tok
 
 
 def shown_percent(columns: Sequence[Column], values: Sequence[float]) -> tuple[str, ...]:
+    """One number a column for the eye; a dash where a column has no distribution."""
     return tuple("–" if col.log_probs is None else percent(p) for col, p in zip(columns, values, strict=True))
