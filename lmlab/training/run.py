@@ -24,6 +24,7 @@ from lmlab.training.objectives import BatchStream, Objective, next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.run_folder import RunFolder, RunFolderError
 from lmlab.training.state import TrainState
+from lmlab.user_folder import place_for
 
 if TYPE_CHECKING:
     from lmlab.tokenizer.tokenizer import Tokenizer
@@ -68,10 +69,10 @@ class TrainingRun:
         settings = settings or (OptimizerSettings() if lr is None else OptimizerSettings(lr=lr))
         self.state = TrainState.begin(model, steps=steps, seed=seed, settings=settings)
         self.batches, self.objective, self.tokenizer = batches, objective, tokenizer
-        self.folder = None if folder is None else RunFolder(folder)
+        self.warnings: list[str] = []
+        self.folder = None if folder is None else RunFolder(place_for(folder))
         self.save_every, self.snapshots = save_every, frozenset(snapshots)
         self.log = MetricLog(self.folder.metrics if self.folder else None)
-        self.warnings: list[str] = []
         self._resume = resume
         self._gate = threading.Condition()
         self._stepping = self._pausing = self._stopping = False
@@ -156,10 +157,11 @@ class TrainingRun:
         """Write a model folder that `lab.load` opens, and return the model with its tokenizer.
 
         dtype: torch.bfloat16 halves the file; None keeps the weights as they are. beside: files to copy into it.
+        Where the notebook's folder is read-only, a relative path goes to the student's own runs, and a warning says so.
         """
-        model = self.snapshot()
-        _write_model(model, Path(folder), tokenizer, dtype, beside)
-        return TextModel(cast(LanguageModel, model), tokenizer, name=Path(folder).name)
+        model, place = self.snapshot(), place_for(folder)
+        _write_model(model, place, tokenizer, dtype, beside)
+        return TextModel(cast(LanguageModel, model), tokenizer, name=place.name)
 
     def _between_steps(self, work: Callable[[], Result]) -> Result:
         """Run `work` while no step is under way."""

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from lmlab.user_folder import write_atomically
+
 STEP_NAME = re.compile(r"step-(\d{6,})")
 
 
@@ -61,12 +63,7 @@ class RunFolder:
         if final.exists():  # of an earlier attempt, killed before `latest` named it or resumed from before it
             shutil.rmtree(final)
         write(final)
-        waiting = self._latest.with_name(f".latest-{os.getpid()}")
-        with waiting.open("w", encoding="utf-8") as file:
-            file.write(final.name + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(waiting, self._latest)
+        write_atomically(self._latest, final.name + "\n")
         self._prune(final)
         return final
 
