@@ -39,13 +39,13 @@ def generate_command(
 
     prompt = _text(prompt)
     sampler = Sampler(**sampling)
-    text_model = load(model)
-    steps = text_model.generate(prompt, max_new_tokens=max_new_tokens, sampler=sampler, seed=seed)
-    stream = text_model.tokenizer.stream()
+    written = load(model).generate(prompt, max_new_tokens=max_new_tokens, sampler=sampler, seed=seed)
     print(prompt, end="", flush=True)
-    for step in steps:
-        print(stream.feed(step.id), end="", flush=True)
-    print(stream.flush())
+    n = 0
+    for step in written:
+        print(step.text, end="", flush=True)
+        n += len(step.text)
+    print(written.text[n:])  # an unfinished character at the very end
     return 0
 
 
