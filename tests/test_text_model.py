@@ -286,8 +286,8 @@ def test_a_run_folder_opens_its_latest_checkpoint(model: TextModel, tmp_path: Pa
     [
         ("", ValueError, "given nothing"),
         ("twon", FileNotFoundError, "no model or folder 'twon'"),
-        ("hub:org/name", FileNotFoundError, "`lmlab fetch hub:org/name`"),
-        ("smollm2", FileNotFoundError, "`lmlab fetch smollm2`"),
+        ("hub:org/name", FileNotFoundError, "hub:org/name is not here: .*later release"),
+        ("smollm2", FileNotFoundError, "smollm2 is not here: .*later release"),
         ("runs/never", FileNotFoundError, "no model or folder"),
     ],
 )

@@ -1,6 +1,6 @@
 """`load`: from a name, a folder or a run to a `TextModel`, without ever opening a connection.
 
-Lecture: "it works offline". What is not on this machine is named, with the command that fetches it.
+Lecture: "it works offline". What is not on this machine is named, with what is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lmlab.text_model.handle import TextModel
 def load(name: str | os.PathLike[str]) -> TextModel:
     """Open a model by its shipped name ("town"), its folder, or the folder of a run (its latest checkpoint).
 
-    Never opens a connection: for what is not here, the error says which command fetches it.
+    Never opens a connection: for what is not here, the error says so and what is.
     Raises FileNotFoundError or ValueError, one sentence each.
     """
     from lmlab.models.load import load_model
@@ -89,7 +89,7 @@ def _what_to_do(name: str) -> str:
     there = sorted(p.name for p in models.iterdir() if (p / "config.json").exists()) if models.is_dir() else []
     shipped = f" Shipped with the lab: {', '.join(there)}." if there else ""
     if name.startswith("hub:") or name == "smollm2":
-        return f"{name} is not on this machine, and load opens no connection: run `lmlab fetch {name}` first.{shipped}"
+        return f"{name} is not here: load opens no connection, and fetching it comes in a later release.{shipped}"
     return f"There is no model or folder {name!r}.{shipped}"
 
 
