@@ -7,12 +7,15 @@ never asks its sockets not to wait. This extension asks. Everything works withou
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-_STYLE = Path(__file__).resolve().parent / "commands" / "jupyter_settings" / "custom"
+_COMMANDS = Path(__file__).resolve().parent / "commands"
+_STYLE = _COMMANDS / "jupyter_settings" / "custom"
+_LARGE = _COMMANDS / "jupyter_settings_present" / "custom"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -31,10 +34,15 @@ def _load_jupyter_server_extension(server_app: Any) -> None:
 
 
 def offer_style(server_app: Any) -> None:
-    """Let JupyterLab find our custom.css where LabApp.custom_css asks for one; a user's own comes first."""
+    """Let JupyterLab find our custom.css where LabApp.custom_css asks for one; a user's own comes first.
+
+    Except in a presentation: there the one with large type does.
+    """
     places = getattr(getattr(server_app, "web_app", None), "settings", {}).get("static_custom_path")
     if isinstance(places, list) and str(_STYLE) not in places:
         places.append(str(_STYLE))
+        if os.environ.get("LMLAB_PRESENT") == "1":
+            places.insert(0, str(_LARGE))
 
 
 def send_at_once(handler: Any) -> None:

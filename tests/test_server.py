@@ -144,4 +144,4 @@ print("heavy", sorted(sys.modules.keys() & {{"torch", "ipywidgets", "anywidget",
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8")
     said = done.stdout.split("\n")
     assert [said[0], said[1], said[3]] == ["enabled True", "wrapped True", "heavy []"], done.stderr[-2000:]
-    assert "max-width: 44em" in (Path(said[2].removeprefix("style ")) / "custom.css").read_text(encoding="utf-8")
+    assert "max-width: 44em" in (Path(said[2].removeprefix("style ")) / "prose.css").read_text(encoding="utf-8")

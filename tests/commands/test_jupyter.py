@@ -80,7 +80,7 @@ def test_a_presentation_tells_widgets_and_jupyter_to_be_large(tmp_path):
     assert environment["LMLAB_PRESENT"] == "1"
     assert "LMLAB_PRESENT" not in Session(tmp_path, None).environment()
     large, plain = environment["JUPYTER_CONFIG_PATH"].split(os.pathsep)[:2]
-    assert int(settings(large)["@jupyterlab/apputils-extension:themes"]["overrides"]["code-font-size"][:-2]) >= 20
+    assert "--jp-code-font-size: 22px" in (Path(large) / "custom" / "custom.css").read_text(encoding="utf-8")
     assert settings(plain)["@jupyterlab/docmanager-extension:plugin"] == {"autosave": False}
 
 
