@@ -34,7 +34,7 @@ def names(wheel) -> set[str]:
 
 
 def test_the_wheel_holds_all_of_the_package(names):
-    kinds = ("*.py", "*.js", "*.json")
+    kinds = ("*.py", "*.js", "*.css", "*.json")
     files = {p.relative_to(ROOT).as_posix() for kind in kinds for p in (ROOT / "lmlab").rglob(kind)}
     assert files <= names, files - names
 
