@@ -139,7 +139,8 @@ def test_each_folder_of_assets_says_what_it_is():
         if folder.is_dir():
             readme = folder / "README.md"
             assert readme.is_file(), f"{relative(folder)} has no README.md (what, how made, licence)"
-            assert re.search("licen[cs]e|Apache-2.0", readme.read_text(encoding="utf-8"), re.I), f"{relative(readme)}: no license"
+            text = readme.read_text(encoding="utf-8")
+            assert re.search("licen[cs]e|Apache-2.0", text, re.I), f"{relative(readme)}: no license"
 
 
 # ---------------------------------------------------------------- notebooks

@@ -130,10 +130,10 @@ class Progress:
     def line(self, text: str) -> None:
         self._write(("\r\x1b[K" if self._live else "") + text + "\n")
 
-    def step(self, points: list[MetricPoint]) -> None:
-        """Show the latest point; the loss is the mean of the last fifty."""
+    def step(self, points: list[MetricPoint], *, last: bool = False) -> None:
+        """Show the latest point, not too often but always the ``last``; the loss is the mean of the last fifty."""
         now = time.monotonic()
-        if not points or now - self._last < (0.5 if self._live else 20.0):
+        if not points or (not last and now - self._last < (0.5 if self._live else 20.0)):
             return
         self._last = now
         text = progress_line(points, self.steps, self.floor)
@@ -173,6 +173,7 @@ def _watch(run: TrainingRun, say: Progress) -> bool:
         while run.status == "running":
             say.step(run.log.since(max(0, len(run.log) - 51)))
             time.sleep(0.1)
+        say.step(run.log.since(max(0, len(run.log) - 51)), last=True)
     except KeyboardInterrupt:
         say.line("Stopping after this step, with a checkpoint ...")
         run.stop()

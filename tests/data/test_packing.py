@@ -77,8 +77,15 @@ def test_a_document_longer_than_a_row_is_cut_to_it() -> None:
     assert sorted(int((t != IGNORED).sum()) for t in batch.targets) == [4, 8]
 
 
-@pytest.mark.parametrize(("changes", "named"), [({"B": 0}, "B must be"), ({"T": 1}, "T must be"), ({"seed": -1}, "seed"),
-                                                ({"B": 99}, "too few for one batch of B=99")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"B": 0}, "B must be"),
+        ({"T": 1}, "T must be"),
+        ({"seed": -1}, "seed"),
+        ({"B": 99}, "too few for one batch of B=99"),
+    ],
+)
 def test_what_cannot_fill_a_batch_is_refused_with_the_numbers(changes: dict[str, int], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         DocumentStream(ids_of(documents()), bos=BOS, **{"T": 16, "B": 2, **changes})

@@ -8,6 +8,8 @@ import torch
 
 from lmlab.data.town import Town
 from lmlab.data.town.floors import floors, surprise
+from lmlab.data.town.reasoning import TABLE_SIZES
+from lmlab.data.town.tables import QUILLISH
 from lmlab.data.town.truth import TownTruth
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
 from tests.data.small_grammar import every_document, small_grammar
@@ -111,12 +113,18 @@ def test_the_mean_surprise_is_the_entropy_within_three_standard_errors(n_documen
     assert abs(mean) < 3 * error
 
 
-def test_floors_of_pairs_and_arithmetic_are_the_closed_forms(town_tok):
+def test_the_floor_of_pairs_is_the_closed_form(town_tok):
+    """Which size, then the keys and values without replacement, then which pair each further line asks for."""
     only = Town(families=["pairs"])
-    floor = floors(town_tok, only, n=3)["pairs"]
-    nats = 2 * sum(math.log(32 - i) for i in range(6)) + 14 * math.log(6)
-    assert math.isclose(floor.nats_per_token * floor.tokens_per_document, nats, rel_tol=1e-9)
-    assert floors(town_tok, only, n=3)["all"].nats_per_token == pytest.approx(floor.nats_per_token)
+    found = floors(town_tok, only, n=200)
+    nats = sum(
+        p * (-math.log(p) + 2 * sum(math.log(len(QUILLISH) - i) for i in range(n)) + (20 - n) * math.log(n))
+        for n, p in TABLE_SIZES.items()
+    )
+    floor = found["pairs"]
+    assert abs(floor.nats_per_token - nats / floor.tokens_per_document) < 4 * floor.standard_error
+    assert floor.standard_error < 0.05
+    assert found["all"].nats_per_token == pytest.approx(floor.nats_per_token)
 
 
 def test_a_tokenizer_without_bos_is_refused():

@@ -53,7 +53,7 @@ def test_the_rate_warms_up_in_a_line_and_falls_along_half_a_cosine() -> None:
     assert rates[-1] == pytest.approx(0.04)
     middle = 4 + 33
     assert rates[middle] == pytest.approx(0.04 + 0.36 * 0.5 * (1 + math.cos(math.pi * 33 / 99)))
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
 
 
 def test_wsd_stays_at_the_peak_and_then_falls_in_a_line() -> None:
