@@ -22,7 +22,7 @@ trigram = lab.TextModel(lab.NGram.fit(ids, n=3, vocab_size=town.vocab_size), tow
 """
 PICTURES = {
     "NextToken": 'lab.widgets.NextToken(trigram, town, continuations=("paniquèrent", "golfing", "went golfing"))',
-    "Attention": "lab.widgets.Attention(town, layer=1, head=0)",
+    "Attention": "lab.widgets.Attention(town, layer=1, head=0, query=9)",
     "BPEMerges": "lab.widgets.BPEMerges(step=100, vocab_size=768)",
     "QuantizationBins": "lab.widgets.QuantizationBins(town, bits=2)",
 }
