@@ -45,7 +45,8 @@ def full_pass(model: lab.TextModel, prompt: str, continuation: str) -> float:
     tok = model.tokenizer
     before = [tok.bos_id, *tok.encode(prompt)]
     ids = before + tok.encode(continuation)
-    log_probs = model.model(torch.tensor([ids])).log_softmax(-1)[0]
+    with torch.no_grad():
+        log_probs = model.model(torch.tensor([ids])).log_softmax(-1)[0]
     return math.exp(sum(float(log_probs[t - 1, ids[t]]) for t in range(len(before), len(ids))))
 
 

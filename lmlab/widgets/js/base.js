@@ -63,7 +63,9 @@ const CONTROLS = {
     const commit = () => { clearTimeout(timer); ctx.stale(false);
       if (box.value.length > LIMIT) ctx.error(`This text has ${box.value.length.toLocaleString("en-US")} characters; at most ${LIMIT.toLocaleString("en-US")} are read here. Shorten it.`);
       else ctx.set(spec.name, box.value); };
-    box.addEventListener("input", () => { clearTimeout(timer);
+    const grow = () => { const n = Math.min(4, box.value.split("\n").length); // four lines at most, then it scrolls
+      box.style.cssText = n > 1 ? `height:calc(var(--ctl) + ${1.45 * (n - 1)}em);line-height:1.45;padding-top:.45em` : ""; };
+    box.addEventListener("input", () => { clearTimeout(timer); grow();
       if (!spec.live) return;
       if (ctx.model.get("_live") && box.value.length < 5000) timer = setTimeout(commit, 120); else ctx.stale(box.value !== ctx.get(spec.name)); });
     box.addEventListener("keydown", e => {
@@ -71,7 +73,7 @@ const CONTROLS = {
       if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); commit(); }
       else if (e.key === "Escape") { e.stopPropagation(); if (box.value !== ctx.get(spec.name)) { box.value = ctx.get(spec.name); ctx.stale(false); } else box.blur(); }
     });
-    return {el: box, show: v => { if (document.activeElement !== box || !timer || box.value === v) box.value = v; timer = 0; }};
+    return {el: box, show: v => { if (document.activeElement !== box || !timer || box.value === v) box.value = v; timer = 0; grow(); }};
   },
   slider(spec, ctx) {
     const out = h("output", {"aria-hidden": "true"}), show = v => { bar.value = v; bar.style.setProperty("--fill", 100 * (v - spec.min) / (spec.max - spec.min || 1) + "%");
@@ -163,7 +165,9 @@ function mount(model, el, kind) {
     q.textContent = v.question; about.textContent = v.about; foot.replaceChildren(...spans(v.foot)); foot.hidden = !v.foot.length;
     for (const [name, c] of Object.entries(inputs)) { c.show(model.get(name)); if (!c.bare) c.cap.textContent = ctx.labels[name] || c.label; }
     ctx.say(v.readout);
-    if (root.clientWidth) picture.draw(v); // not in the page yet: it is drawn when it gets a width
+    if (root.clientWidth) return picture.draw(v);
+    width = 0; // not in the page yet, or hidden while JupyterLab changes its theme: drawn when it gets a width
+    requestAnimationFrame(() => { if (root.clientWidth && !width) { width = Math.round(root.clientWidth); draw(); } });
   }
   function answered() { settle(); root.dataset.was = ""; root.classList.remove("stale"); ctx.error(model.get("_error")); draw();
     if (model.get("_error")) ctx.say([["", "No result: see the message above."]]); }

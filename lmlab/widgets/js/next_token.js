@@ -13,7 +13,7 @@ function layout(ctx, v) {
   const note = P ? 28 : 13, n = v.columns.length, tight = narrow && n > 3, body = P ? (full < 1100 ? 28 : 30) : tight ? 13 : 15, models = n - (v.has_truth ? 1 : 0);
   const aside = !P && full > 1030 && n < 4, width = aside ? Math.min(full * .65, 780) : full;
   const large = P && full >= 1100;
-  const bar = large ? [0, 48, 29, 20, 15][models] : S * [0, 20, 12, 9, 7][models], row = Math.max(models * (bar + 2 * S) + (large ? 36 : P ? 20 : 16), 40 * S * (P && !large ? .8 : 1));
+  const bar = large ? [0, 48, 29, 20, 15][models] : S * [0, 20, 12, 9, 7][models], row = Math.max(models * (bar + 2 * S) + (large ? 28 : P ? 20 : 16), 40 * S * (P && !large ? .8 : 1));
   const names = v.columns.map(name => fit(name, Math.max(24 * S, width * .6 / n - 36 * S), note, false));
   const columns = names.map((name, i) => Math.max(wide(name, note, false, true) + 22 * S, ...v.rows.map(r => wide(r.shown[i], body)), wide(v.others.shown[i], body)) + 14 * S);
   const label = Math.min(width * (!narrow ? .26 : tight ? .2 : .3), Math.max(90 * S, wide(v.others.word, note), ...v.rows.map(r => wide(r.word, body, true, true))) + 14 * S);
@@ -35,7 +35,7 @@ function picture(ctx) {
   const el = h("div", {class: "cols"}, chart, mine), place = h("div", {style: {"margin-top": "calc(2*var(--u))"}}), whole = h("div", {}, el, place);
   const box = ctx.input("continuation").box;
   box.style.marginBottom = "16px"; mine.append(box, table);
-  let at = 0, shown = null, hideTruth = false, muted = new Set();
+  let at = 0, shown = null, answered = false, hideTruth = false, muted = new Set();
 
   const all = v => [...v.rows, v.others];
   const slot = (v, i) => i - (v.has_truth ? 1 : 0);
@@ -106,12 +106,12 @@ function picture(ctx) {
       line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S));
     chart.replaceChildren(svg); chart.style.minHeight = room + "px"; // fewer words leave the sheet as tall as it was
     box.hidden = ctx.present(); table.replaceChildren(...(L.P ? strip(v) : tries(v, L)));
-    if (held) focus(at);
+    if (held) { answered = true; focus(at); answered = false; } // the answer is read first, the row when the keys move again
   }
 
   const items = () => [...chart.querySelectorAll("[role=option]")];
   function focus(i) { at = Math.max(0, Math.min(all(shown).length - 1, i)); items().forEach((g, k) => { g.setAttribute("tabindex", k === at ? 0 : -1); g.setAttribute("aria-selected", k === at); }); items()[at].focus(); }
-  function detail(i) { const r = all(shown)[i]; at = i;
+  function detail(i) { if (answered) return; const r = all(shown)[i]; at = i;
     ctx.say([["mono", r.word], ["", ": "], ...shown.columns.flatMap((c, j) => [[slot(shown, j) < 0 ? "b" : `m${slot(shown, j) + 1}`, c], ["", ` ${r.shown[j]}` + (r.probabilities[j] > 0 ? ` (${num(-Math.log2(r.probabilities[j]))} bits)` : "") + (j < shown.columns.length - 1 ? ", " : ". ")]]), ["", r.raw ? "Enter writes it into the prompt." : ""]]); }
   function append(i) { const r = shown.rows[i]; if (r) ctx.set("prompt", ctx.get("prompt").replace(/ $/, "") + r.raw); }
   return {el: whole, draw, keys: [["↑ ↓", "walk the words"], ["Enter", "write the word into the prompt"], ["t", "hide or show the truth"], ["1–4", "hide or show a model"]], key(e) {
