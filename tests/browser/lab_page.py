@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,13 @@ class Lab:
         value = reply["user_expressions"]["value"]
         assert value["status"] == "ok", f"the kernel cannot say `{expression}`: {value.get('evalue')}"
         return json.loads(ast.literal_eval(value["data"]["text/plain"]))
+
+    def expect(self, expression: str, value: Any, seconds: float = 15) -> None:
+        """Wait until ``expression`` has this value in the kernel: what a hand did is on its way for a moment."""
+        end = time.monotonic() + seconds
+        while (now := self.ask(expression)) != value and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        assert now == value, f"`{expression}` is {now!r} in the kernel and not {value!r}"
 
     def execute(self, code: str) -> str:
         """Run code in the kernel outside any cell (``w.bits = 4``), and return what it printed."""
