@@ -135,8 +135,7 @@ def _change(change: Callable[[dict[str, Any]], Any]) -> bool:
     except OSError as error:
         reason = error.strerror or str(error)
         warnings.warn(
-            f"your progress could not be kept in {path} ({reason}); set LMLAB_HOME to a folder that can be "
-            "written to",
+            f"your progress could not be kept in {path} ({reason}); set LMLAB_HOME to a folder that can be written to",
             stacklevel=3,
         )
         return False

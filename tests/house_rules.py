@@ -150,10 +150,7 @@ def text_is_never_html(source: str) -> list[str]:
 def script_writes_no_html(source: str) -> list[str]:
     words = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc")
     return [
-        f"line {number}: {word}"
-        for number, line in enumerate(source.splitlines(), 1)
-        for word in words
-        if word in line
+        f"line {number}: {word}" for number, line in enumerate(source.splitlines(), 1) for word in words if word in line
     ]
 
 

@@ -30,9 +30,7 @@ def tokenize_command(text: str, *, model: str, ids_only: bool = False) -> int:
     return 0
 
 
-def generate_command(
-    prompt: str, *, model: str, max_new_tokens: int, sampling: dict[str, Any], seed: int
-) -> int:
+def generate_command(prompt: str, *, model: str, max_new_tokens: int, sampling: dict[str, Any], seed: int) -> int:
     """Print the prompt and its continuation, each token as soon as it is drawn."""
     from lmlab.sampling import Sampler
     from lmlab.text_model import load

@@ -17,7 +17,8 @@ class Curve(FigureWidget):
         y = [(i * self.n) % 17 for i in range(20)]
         name = plotly_text("<img src=x onerror=window.__pwned=1>")
         data = [{{"type": "scatter", "y": y, "name": name, "showlegend": True}}]
-        return FigureView(question="A curve?", about="Curve", readout=spans(f"n is {{self.n}}"), figure={{"data": data, "layout": {{}}}})
+        figure = {{"data": data, "layout": {{}}}}
+        return FigureView(question="A curve?", about="Curve", readout=spans(f"n is {{self.n}}"), figure=figure)
 """
 DRAWN = "() => document.querySelectorAll('[data-lmlab=Curve] .main-svg').length >= 13"
 LAST_Y = "() => [...document.querySelectorAll('[data-lmlab=Curve] [role=img]')].map(d => d.data?.[0]?.y[1])"
