@@ -84,7 +84,7 @@ function picture(ctx) {
     for (let i = 0; i < T; i++) if (i % every === 0 || i === q) { if (i !== q && Math.abs(i - q) * c < 13 * S) continue;
       over.push(text(names - 8, top + i * c + c / 2 + 5, key(i), {"text-anchor": "end", class: "mono " + (i === q ? "bold" : "s")}),
         s("g", {transform: `translate(${names + i * c + c / 2 + 4},${top - 8}) rotate(-55)`}, text(0, 0, key(i), {class: "mono " + (i === v.best ? "bold" : "s")}))); }
-    if (c >= 24) for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = at(i, j), f = shade(x); if (f >= .3) over.push(text(names + j * c + c / 2, top + i * c + c / 2 + 4.5, v.high === 1 && v.low === 0 ? (100 * x).toFixed(0) : num(x, 1), {"text-anchor": "middle", style: `fill:${onCividis(f)}`})); }
+    if (c >= 24 * S) for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = at(i, j), f = shade(x); if (f >= .3) over.push(text(names + j * c + c / 2, top + i * c + c / 2 + 4.5, v.high === 1 && v.low === 0 ? (100 * x).toFixed(0) : num(x, 1), {"text-anchor": "middle", style: `fill:${onCividis(f)}`})); }
     over.push(rect(names, top, W, W, "none", {stroke: "var(--edge)"}), rect(names - 1, top + q * c - 1, W + 2, c + 2, "none", {stroke: "var(--paper)", "stroke-width": 6}), rect(names - 2, top + q * c - 1.5, W + 4, c + 3, "none", {stroke: "var(--ink)", "stroke-width": 2.5}));
     if (T > 4) over.push(text(names - 8, top - 14, "from ↓ to →", {"text-anchor": "end", class: "s"}), text(names + W - 8, top + 22 * S, "the future: masked", {"text-anchor": "end", class: "s", "paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 6}));
     const cursor = rect(0, 0, c, c, "none", {stroke: "var(--you)", "stroke-width": 3, hidden: true}); over.push(cursor);
