@@ -8,6 +8,7 @@ model, or says nothing about it. A lab that passes all the same fails here.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def notices(notebook: Path, mutant: Path, *, home: Path) -> int:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode not in (0, 1):  # 0 all passed, 1 some failed; all else is no answer to our question
         raise RuntimeError(f"nbval could not run {notebook.name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done.stdout.count("Cell outputs differ")
+    failed = re.search(r"(\d+) failed", done.stdout.rsplit("\n", 2)[-2])  # pytest's closing line
+    return int(failed[1]) if failed else 0
 
 
 def make_mutant(folder: Path) -> None:
