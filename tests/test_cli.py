@@ -109,7 +109,9 @@ def with_doctor(body: str) -> str:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
 def test_ctrl_c_is_130_and_quiet():
-    code = with_doctor("print('in', flush=True); time.sleep(60)")
+    # a shell may have started the tests in the background, where SIGINT is ignored and inherited so
+    listen = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = listen + with_doctor("print('in', flush=True); time.sleep(60)")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = subprocess.Popen([sys.executable, "-c", code], env=ENVIRONMENT, text=True, **pipes)
     assert running.stdout.readline() == "in\n"
