@@ -22,50 +22,24 @@ class Batch(NamedTuple):
         return Batch(self.inputs.to(device), self.targets.to(device))
 
 
-class WindowStream:
-    """Endless batches (inputs, targets), each (B, T) of int64; targets are the inputs moved on by one.
+class BatchStream:
+    """What every stream of batches shares: its shape, its random order's seed, and a cursor that can be kept.
 
-    Every epoch cuts the stream at a new offset and shuffles the windows. The order depends on the seed and the
-    position alone, so `load_state(state())` goes on exactly where the stream was.
+    The order depends on the seed and the position alone, so `load_state(state())` goes on exactly where the stream was.
     """
 
-    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:
-        for name, value, least in (("T", T, 1), ("B", B, 1), ("seed", seed, 0)):
+    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int, least_T: int = 1) -> None:
+        for name, value, least in (("T", T, least_T), ("B", B, 1), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-        n_windows = (len(ids) - T) // T  # whatever the offset, this many fit, each with its target
-        if n_windows < B:
-            raise ValueError(
-                f"The corpus has {len(ids):,} tokens, too few for one batch: B={B} windows of T={T} need "
-                f"{(B + 1) * T:,}. Take a smaller B or T, or more text."
-            )
-        self.ids, self.T, self.B, self.seed, self.n_windows = ids, T, B, seed, n_windows
+        self.ids, self.T, self.B, self.seed = ids, T, B, seed
         self._epoch, self._position = 0, 0
-        self._order: tuple[int, Tensor] | None = None  # (epoch, starts of its windows)
-
-    @property
-    def batches_per_epoch(self) -> int:
-        return self.n_windows // self.B
-
-    def _starts(self) -> Tensor:
-        if self._order is None or self._order[0] != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
-            offset = int(torch.randint(self.T, (1,), generator=generator))
-            starts = torch.randperm(self.n_windows, generator=generator) * self.T + offset
-            self._order = (self._epoch, starts)
-        return self._order[1]
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
-        if self._position >= self.batches_per_epoch:
-            self._epoch, self._position = self._epoch + 1, 0
-        at = self._position * self.B
-        rows = self._starts()[at : at + self.B, None] + torch.arange(self.T + 1)
-        self._position += 1
-        windows = self.ids[rows]
-        return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
+        raise TypeError(f"{type(self).__name__} says nothing about its next batch.")
 
     def next(self) -> Batch:
         """The next batch: inputs (B, T) and targets (B, T)."""
@@ -87,6 +61,46 @@ class WindowStream:
                     "resume with the same corpus, tokenizer, T, B and seed."
                 )
         self._epoch, self._position = int(state["epoch"]), int(state["position"])
+
+
+class WindowStream(BatchStream):
+    """Endless batches (inputs, targets), each (B, T) of int64; targets are the inputs moved on by one.
+
+    Every epoch cuts the stream at a new offset and shuffles the windows. The order depends on the seed and the
+    position alone, so `load_state(state())` goes on exactly where the stream was.
+    """
+
+    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:
+        super().__init__(ids, T=T, B=B, seed=seed)
+        n_windows = (len(ids) - T) // T  # whatever the offset, this many fit, each with its target
+        if n_windows < B:
+            raise ValueError(
+                f"The corpus has {len(ids):,} tokens, too few for one batch: B={B} windows of T={T} need "
+                f"{(B + 1) * T:,}. Take a smaller B or T, or more text."
+            )
+        self.n_windows = n_windows
+        self._order: tuple[int, Tensor] | None = None  # (epoch, starts of its windows)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.n_windows // self.B
+
+    def _starts(self) -> Tensor:
+        if self._order is None or self._order[0] != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
+            offset = int(torch.randint(self.T, (1,), generator=generator))
+            starts = torch.randperm(self.n_windows, generator=generator) * self.T + offset
+            self._order = (self._epoch, starts)
+        return self._order[1]
+
+    def __next__(self) -> Batch:
+        if self._position >= self.batches_per_epoch:
+            self._epoch, self._position = self._epoch + 1, 0
+        at = self._position * self.B
+        rows = self._starts()[at : at + self.B, None] + torch.arange(self.T + 1)
+        self._position += 1
+        windows = self.ids[rows]
+        return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
 
 
 def windows(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:

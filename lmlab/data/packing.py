@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from lmlab.data.batches import Batch
+from lmlab.data.batches import Batch, BatchStream
 from lmlab.data.corpus import Corpus
 from lmlab.tokenizer.tokenizer import Tokenizer
 
 IGNORED = -100
 
 
-class DocumentStream:
+class DocumentStream(BatchStream):
     """Endless batches (B, T) whose rows are whole documents, each after BOS, as many as fit; the rest does not count.
 
     Where `windows` cuts the stream anywhere, here a row begins as every prompt does, and with a short T a document
@@ -24,13 +21,10 @@ class DocumentStream:
     """
 
     def __init__(self, ids: Tensor, *, bos: int, T: int, B: int, seed: int = 0) -> None:
-        for name, value, least in (("T", T, 2), ("B", B, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-        self.ids, self.bos, self.T, self.B, self.seed = ids, bos, T, B, seed
+        super().__init__(ids, T=T, B=B, seed=seed, least_T=2)
+        self.bos = bos
         self._starts = (ids == bos).nonzero()[:, 0]
         self._lengths = (self._starts[1:] - self._starts[:-1]).clamp(max=T).tolist()
-        self._epoch, self._position = 0, 0
         self._packed: tuple[int, list[list[int]]] | None = None
         if len(self._rows()) < B:
             raise ValueError(
@@ -53,9 +47,6 @@ class DocumentStream:
             self._packed = (self._epoch, rows)
         return self._packed[1]
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
     def __next__(self) -> Batch:
         if (self._position + 1) * self.B > len(self._rows()):
             self._epoch, self._position = self._epoch + 1, 0
@@ -71,23 +62,6 @@ class DocumentStream:
                 end += length
             targets[i, :end] = packed[i, 1 : end + 1]  # the last target is the BOS that ends the last document
         return Batch(packed[:, :-1].contiguous(), targets)
-
-    def _shape(self) -> dict[str, int]:
-        return {"T": self.T, "B": self.B, "seed": self.seed, "n_ids": len(self.ids)}
-
-    def state(self) -> dict[str, int]:
-        """The cursor, as plain numbers that JSON can hold."""
-        return {"epoch": self._epoch, "position": self._position, **self._shape()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go to a saved cursor. Raises ValueError where it was saved by another stream."""
-        for name, mine in self._shape().items():
-            if state.get(name) != mine:
-                raise ValueError(
-                    f"This cursor was saved with {name}={state.get(name)}, but the stream has {name}={mine}: "
-                    "resume with the same corpus, tokenizer, T, B and seed."
-                )
-        self._epoch, self._position = int(state["epoch"]), int(state["position"])
 
 
 def whole_documents(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> DocumentStream:
