@@ -126,7 +126,7 @@ function picture(ctx) {
       ...(exact() ? v.tail : [["", "The mean squared error is "], ["b", errorText(now.error)], ["", `; the best ${levels.length} levels reach ${errorText(v.best_error)}. The model’s loss follows.`]])]);
   }
   function send(last) {
-    clearTimeout(timer);
+    clearTimeout(timer); timer = 0;
     const wait = sent + 150 - performance.now();
     if (!last && wait > 0) { timer = setTimeout(() => send(true), wait); return; }
     sent = performance.now();
@@ -156,7 +156,8 @@ function picture(ctx) {
   function draw(view) {
     const own = ctx.get("levels");
     setting(view);
-    if (!dragging) levels = byHand() && own.length === 2 ** view.bits ? own.slice() : view.levels.slice();
+    const unsent = timer && byHand() && levels.length === 2 ** view.bits; // an answer to the last key does not undo the next
+    if (!dragging && !unsent) levels = byHand() && own.length === 2 ** view.bits ? own.slice() : view.levels.slice();
     (L.aside ? el : ctx.after).append(right); el.style.gap = L.aside ? "48px" : null;
     move();
     if (byHand() && nodes.includes(document.activeElement)) tell();
