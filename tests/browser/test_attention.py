@@ -106,14 +106,4 @@ def test_photographs(page):
     w = page.widget("Attention")
     w.enter_prompt("the stock market crashed and investors panicked because the stock market")
     w.expect_readout("·market")
-    for theme in ("light", "dark"):
-        page.theme(theme)
-        for width, height in ((1280, 800), (1920, 1080), (600, 800)):
-            page.resize(width, height)
-            w.screenshot(f"attention_{theme}_{width}")
-    page.resize(1920, 1080)
-    w.present()
-    w.screenshot("attention_presenter")
-    w.present(False)
-    page.resize(1280, 800)
-    page.theme("light")
+    w.photograph("attention")

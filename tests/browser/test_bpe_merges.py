@@ -92,14 +92,4 @@ def test_photographs(page):
     w = page.widget("BPEMerges")
     w.enter_prompt("the stock market crashed 日本 👩‍👧 and investors panicked", name="text")
     w.drag_slider("Merge", 40)
-    for theme in ("light", "dark"):
-        page.theme(theme)
-        for width, height in ((1280, 800), (1920, 1080), (600, 800)):
-            page.resize(width, height)
-            w.screenshot(f"bpe_merges_{theme}_{width}")
-    page.resize(1920, 1080)
-    w.present()
-    w.screenshot("bpe_merges_presenter")
-    w.present(False)
-    page.resize(1280, 800)
-    page.theme("light")
+    w.photograph("bpe_merges")

@@ -161,6 +161,23 @@ class Widget:
         )
         self.lab.rest()
 
+    def photograph(self, name: str) -> float:
+        """Both themes in three widths, then the projector, whose height in pixels is returned; then as before."""
+        for theme in ("light", "dark"):
+            self.lab.theme(theme)
+            for width, height in ((1280, 800), (1920, 1080), (600, 800)):
+                self.lab.resize(width, height)
+                self.screenshot(f"{name}_{theme}_{width}")
+        self.lab.resize(1920, 1080)
+        self.present()
+        box = self.root.bounding_box()
+        assert box, "the widget is not drawn"
+        self.screenshot(f"{name}_presenter")
+        self.present(False)
+        self.lab.resize(1280, 800)
+        self.lab.theme("light")
+        return float(box["height"])
+
     def screenshot(self, name: str) -> Path:
         """A photograph of this widget alone, in artifacts/."""
         from tests.browser.glyphs import require_glyphs
