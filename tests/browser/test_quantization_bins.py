@@ -179,6 +179,16 @@ def test_reset_brings_the_first_levels_back(page, bins):
     assert levels(bins) == pytest.approx(first, abs=1e-3)
 
 
+def test_reset_at_once_after_a_key_is_not_undone_by_the_levels_still_to_be_sent(page, bins):
+    first = levels(bins)
+    handle(bins, 2).focus()
+    bins.press("ArrowRight", "ArrowRight", "ArrowRight", "r")
+    bins.expect_readout("Min-max")
+    bins.page.wait_for_timeout(400)  # levels are sent after a rest of 150 ms
+    assert page.ask("w.method") == "minmax"
+    assert levels(bins) == pytest.approx(first, abs=1e-3)
+
+
 def test_levels_set_in_python_move_the_handles(page, bins):
     page.execute("w.levels = [-1.5, -0.5, 0.5, 1.5]; w.wait()")
     bins.expect_readout("set by hand")
@@ -196,6 +206,7 @@ def test_a_key_is_answered_within_a_frame_without_the_kernel(page, bins):
         })"""
     )
     assert min(spent) < 16, spent
+    bins.page.wait_for_timeout(400)  # the last levels are sent after a rest
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -151,7 +151,7 @@ function mount(model, el, kind) {
     if (e.ctrlKey || e.metaKey || e.altKey || /^(TEXTAREA|SELECT)$/.test(e.target.tagName) || (e.target.tagName === "INPUT" && e.target.type === "text")) return;
     if (e.key === "?") help.hidden = !help.hidden;
     else if (e.key === "p") { model.set("presenter", !model.get("presenter")); model.save_changes(); }
-    else if (e.key === "r") model.send({click: "reset"});
+    else if (e.key === "r") ctx.click("reset");
     else if (e.key === "Escape") e.target.blur();
     else if (!(picture.key && picture.key(e))) return;
     e.preventDefault(); e.stopPropagation();

@@ -104,7 +104,12 @@ function picture(ctx) {
   ctx.model.on("change:step", paint);
   const stage = h("div", {role: "group", "aria-label": "byte-pair training: arrow keys step, Space plays", tabindex: 0, ...KEYS}, el);
   return {el: stage, draw, keys: [["← →", "one merge"], ["Page Up Page Down", "16 merges"], ["Home End", "to the ends"], ["Space", "play or pause"]],
-    click(name) { if (name === "play") toggle(); else { stop(); go(now() + (name === "back" ? -1 : 1)); } return true; },
+    click(name) {
+      if (name === "play") { toggle(); return true; }
+      stop();
+      if (name === "reset") return false;
+      go(now() + (name === "back" ? -1 : 1)); return true;
+    },
     key(e) { if (e.key === " ") { toggle(); return true; } const to = step(e, now(), 0, log.n); if (to === undefined) return false; stop(); go(to); return true; }};
 }
 export default {render: ({model, el}) => mount(model, el, {picture})};

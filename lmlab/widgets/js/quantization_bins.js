@@ -150,8 +150,9 @@ function picture(ctx) {
   const drop = () => { if (dragging) { dragging = false; if (!exact()) send(true); } };
   svg.addEventListener("pointerup", drop); svg.addEventListener("pointercancel", drop);
 
-  // levels or method set in Python are seen at once, before their cost is known
-  ctx.model.on("change:levels", () => { if (v && !dragging) draw(v); });
+  // levels set in Python are seen at once, before their cost is known; what waits to be sent would undo them
+  const forget = () => { clearTimeout(timer); timer = 0; };
+  ctx.model.on("change:levels", () => { if (v && !dragging) { forget(); draw(v); } });
 
   function draw(view) {
     const own = ctx.get("levels");
@@ -162,7 +163,7 @@ function picture(ctx) {
     move();
     if (byHand() && nodes.includes(document.activeElement)) tell();
   }
-  return {el, draw, keys: [["← →", "move the level"], ["Shift", "a tenth of a step"], ["↑ ↓", "choose a level"], ["Home End", "the first, the last"], ["m", "to the mean of its weights"], ["t", "the best levels"]], key(e) {
+  return {el, draw, click: forget, keys: [["← →", "move the level"], ["Shift", "a tenth of a step"], ["↑ ↓", "choose a level"], ["Home End", "the first, the last"], ["m", "to the mean of its weights"], ["t", "the best levels"]], key(e) {
     if (!nodes.includes(e.target)) return false;
     const by = e.shiftKey ? STEP / 10 : STEP, to = {ArrowUp: held + 1, ArrowDown: held - 1, Home: 0, End: levels.length - 1, PageUp: held + 16, PageDown: held - 16}[e.key];
     if (e.key === "ArrowRight") drag(held, levels[held] + by);
