@@ -1,4 +1,4 @@
-"""Batches of whole documents: every row begins with one, and none is cut."""
+"""Batches of documents: every row begins with one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ IGNORED = -100
 
 
 class DocumentStream(BatchStream):
-    """Endless batches (B, T) whose rows are whole documents, each after BOS, as many as fit; the rest does not count.
+    """Endless batches (B, T) whose rows are documents, each after BOS; the last of a row is cut where the row ends.
 
     Where `windows` cuts the stream anywhere, here a row begins as every prompt does, and with a short T a document
-    seldom stands behind another that it has nothing to do with. Every epoch packs the documents in a new order,
-    which depends on the seed alone. Documents longer than T are cut to T.
+    seldom stands behind another that it has nothing to do with. Every epoch deals the documents in a new order, which
+    depends on the seed alone. A document that does not fit is cut and not moved to the next row: rows would begin
+    with long documents too often, and a model would learn that as the distribution after BOS. What is cut off is
+    lost until another epoch cuts elsewhere; nothing is padded but the end of a row that its epoch cannot fill.
     """
 
     def __init__(self, ids: Tensor, *, bos: int, T: int, B: int, seed: int = 0) -> None:
@@ -39,7 +41,7 @@ class DocumentStream(BatchStream):
             rows: list[list[int]] = []
             room = 0
             for document in torch.randperm(len(self._lengths), generator=generator).tolist():
-                if self._lengths[document] > room:
+                if room <= 0:
                     rows.append([])
                     room = self.T
                 rows[-1].append(document)
@@ -57,15 +59,17 @@ class DocumentStream(BatchStream):
         for i, documents in enumerate(rows):
             end = 0
             for document in documents:
-                start, length = int(self._starts[document]), self._lengths[document]
-                packed[i, end : end + length] = self.ids[start : start + length]
+                start = int(self._starts[document])
+                length = min(self._lengths[document], self.T - end)
+                # One token more than the document: the BOS behind it, or, where it is cut, its own next token.
+                packed[i, end : end + length + 1] = self.ids[start : start + length + 1]
                 end += length
-            targets[i, :end] = packed[i, 1 : end + 1]  # the last target is the BOS that ends the last document
+            targets[i, :end] = packed[i, 1 : end + 1]
         return Batch(packed[:, :-1].contiguous(), targets)
 
 
 def whole_documents(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> DocumentStream:
-    """Rows of whole documents from a corpus. Raises ValueError for a tokenizer without BOS and a corpus too small."""
+    """Rows of documents from a corpus. Raises ValueError for a tokenizer without BOS and a corpus too small."""
     if tok.bos_id is None:
-        raise ValueError("Whole documents need a tokenizer with <|endoftext|> to stand between them; use windows.")
+        raise ValueError("Rows of documents need a tokenizer with <|endoftext|> to stand between them; use windows.")
     return DocumentStream(corpus.ids(tok), bos=tok.bos_id, T=T, B=B, seed=seed)

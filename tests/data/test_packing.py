@@ -1,4 +1,4 @@
-"""Rows of whole documents: each begins with BOS, none is cut, none is lost, and padding does not count."""
+"""Rows of documents: each begins with a fair draw, only the last of a row is cut, and padding does not count."""
 
 from __future__ import annotations
 
@@ -19,28 +19,49 @@ def ids_of(documents: list[list[int]]) -> torch.Tensor:
 def documents(n: int = 60) -> list[list[int]]:
     generator = torch.Generator().manual_seed(4)
     lengths = torch.randint(1, 8, (n,), generator=generator).tolist()
-    return [torch.randint(0, 9, (length,), generator=generator).tolist() for length in lengths]
+    return [[10 + k, *torch.randint(0, 9, (n - 1,), generator=generator).tolist()] for k, n in enumerate(lengths)]
 
 
 def read_back(inputs: torch.Tensor, targets: torch.Tensor) -> list[tuple[int, ...]]:
-    """The documents of one row, from the inputs and targets alone."""
+    """The documents of one row, from the inputs and targets alone; the last may be cut."""
     kept = int((targets != IGNORED).sum())
     assert bool((targets[:kept] != IGNORED).all()), "what does not count is at the end"
     assert torch.equal(targets[: kept - 1], inputs[1:kept]), "targets are the inputs moved on by one"
     assert inputs[0] == BOS
-    assert targets[kept - 1] == BOS
-    text = "".join(map(str, inputs[:kept].tolist())).split(str(BOS))[1:]
-    return [tuple(map(int, part)) for part in text]
+    found: list[list[int]] = []
+    for i in (*inputs[:kept].tolist(), int(targets[kept - 1])):
+        if i == BOS:
+            found.append([])
+        else:
+            found[-1].append(i)
+    return [tuple(document) for document in found if document]
 
 
-def test_an_epoch_is_every_document_once_whole_and_behind_its_bos() -> None:
+def test_an_epoch_is_every_document_once_and_only_the_last_of_a_row_is_cut() -> None:
     stream = DocumentStream(ids_of(documents()), bos=BOS, T=16, B=1, seed=3)
-    for _ in range(2):
-        seen: Counter[tuple[int, ...]] = Counter()
-        while sum(seen.values()) < 60:
-            batch = next(stream)
-            seen.update(read_back(batch.inputs[0], batch.targets[0]))
-        assert seen == Counter(map(tuple, documents()))
+    known = {document[0]: tuple(document) for document in documents()}
+    seen: dict[int, Counter[int]] = {}
+    while len(seen) < 3:
+        batch = next(stream)
+        *whole, last = read_back(batch.inputs[0], batch.targets[0])
+        assert all(known[document[0]] == document for document in whole)
+        assert known[last[0]][: len(last)] == last
+        seen.setdefault(stream.state()["epoch"], Counter()).update(document[0] for document in (*whole, last))
+    assert seen[0] == seen[1] == Counter(known.keys())
+
+
+def test_rows_are_full_but_for_the_last_of_an_epoch() -> None:
+    stream = DocumentStream(ids_of(documents()), bos=BOS, T=16, B=1, seed=3)
+    short = [int((next(stream).targets == IGNORED).sum()) for _ in range(60)]
+    assert sum(n > 0 for n in short) <= 60 // 15
+
+
+def test_what_stands_first_in_a_row_is_a_fair_draw() -> None:
+    """Rows that begin with what did not fit before would begin with long documents too often."""
+    lengths = [1] * 300 + [12] * 300
+    stream = DocumentStream(ids_of([[k % 9] * k for k in lengths]), bos=BOS, T=16, B=4, seed=5)
+    long = [bool(row[1] == 12 % 9) for _ in range(400) for row in next(stream).inputs]
+    assert abs(sum(long) / len(long) - 0.5) < 0.05
 
 
 def test_the_order_depends_on_the_seed_and_changes_every_epoch() -> None:

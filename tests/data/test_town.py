@@ -78,7 +78,7 @@ def test_families_have_their_shares_of_the_words(town):
     total = sum(found.values())
     for name, family in FAMILIES.items():
         assert abs(found[name] / total - family.share) < 0.05 * family.share, name
-    assert FAMILIES["pairs"].share >= 0.2  # enough for copying to emerge
+    assert FAMILIES["pairs"].share > 0.1  # enough for a model to copy from context
 
 
 @pytest.mark.parametrize("the", ["the", "The"])

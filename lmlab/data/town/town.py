@@ -31,9 +31,9 @@ class Family:
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("pairs", 0.20, 60.0, pairs),
+        Family("pairs", 0.14, 60.0, pairs),
         Family("facts", 0.19, 21.3, facts),
-        Family("arithmetic", 0.16, 29.1, arithmetic),
+        Family("arithmetic", 0.15, 29.1, arithmetic),
         Family("question_list", 0.10, 32.9, question_list),
         Family("question_answer", 0.06, 23.2, question_answer),
         Family("how_to", 0.07, 20.1, how_to),
@@ -41,7 +41,7 @@ FAMILIES: dict[str, Family] = {
         Family("news", 0.06, 16.7, news),
         Family("email", 0.03, 39.1, email),
         Family("code", 0.03, 19.2, code),
-        Family("logic", 0.03, 26.6, logic),
+        Family("logic", 0.10, 26.6, logic),
         Family("story", 0.02, 31.2, story),
         Family("translation", 0.02, 14.0, translation),
     )
