@@ -94,12 +94,14 @@ def sentence_of(error: BaseException, where: str) -> str:
 class LabWidget(anywidget.AnyWidget):
     """Base class of all widgets; see the module's docstring for how the parts meet.
 
-    A subclass names its ``kind`` (the file ``js/KIND.js``), tags its traits with ``control=Control(…)``,
+    A subclass names its ``kind`` (the file ``js/KIND.js``) and the ``parts`` that it shares with a few others
+    (``js/PART.js``, where ``parts.js`` holds what all have), tags its traits with ``control=Control(…)``,
     lists them in ``controls`` in the order they are shown, lists further traits that change the picture in
     ``inputs``, and implements ``compute() -> View``.
     """
 
     kind: ClassVar[str] = ""
+    parts: ClassVar[tuple[str, ...]] = ()
     controls: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()
     slow: ClassVar[bool] = False
@@ -118,7 +120,8 @@ class LabWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "kind" in cls.__dict__:
-            cls._esm = "\n".join(_lines(name) for name in ("base.js", "parts.js", f"{cls.kind}.js"))
+            files = ("base", "parts", *cls.parts, cls.kind)
+            cls._esm = "\n".join(_lines(f"{name}.js") for name in files)
             cls._css = _lines("look.css")
         super().__init_subclass__(**kwargs)
 
