@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 LABS ?=
+WORKERS ?= 2
 
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1
@@ -32,7 +33,7 @@ lint: install-dev
 	$(BIN)/lint-imports --no-cache
 
 unit: install-dev
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser"
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not browser" -n $(WORKERS) --dist loadfile
 
 notebooks: install-dev
 	$(TEST_ENV) $(BIN)/python -m tools.nbval_labs $(LABS)
