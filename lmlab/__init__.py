@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.models.linear import quantize_model as quantize_model
     from lmlab.models.load import load_model as load_model
     from lmlab.models.load import save_model as save_model
+    from lmlab.models.mlp import MLP as MLP
     from lmlab.models.ngram import NGram as NGram
     from lmlab.models.trace import Trace as Trace
     from lmlab.models.transformer import Transformer as Transformer
@@ -86,6 +87,7 @@ _HOME = {
     "SPLIT_GPT2": "lmlab.tokenizer.split",
     # models
     "NGram": "lmlab.models.ngram",
+    "MLP": "lmlab.models.mlp",
     "SequenceCounts": "lmlab.models.counts",
     "LanguageModel": "lmlab.models.language_model",
     "Transformer": "lmlab.models.transformer",

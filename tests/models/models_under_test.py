@@ -6,6 +6,7 @@ import torch
 
 from lmlab.models.counts import SequenceCounts
 from lmlab.models.language_model import LanguageModel
+from lmlab.models.mlp import MLP
 from lmlab.models.ngram import NGram
 from lmlab.models.transformer import Transformer, TransformerConfig
 
@@ -49,5 +50,8 @@ def every_model() -> dict[str, LanguageModel]:
     for smoothing in ("backoff", "none", "add-k", "interpolated"):
         models[f"n-gram {smoothing}"] = NGram.fit(stream, n=3, vocab_size=V, smoothing=smoothing, k=0.5)
     models["unigram"] = NGram.fit(stream, n=1, vocab_size=V)
+    models["flat network"] = MLP(V, d_model=8, max_seq_len=32, seed=3)
+    models["flat network, hidden layer"] = MLP(V, d_model=8, max_seq_len=32, d_hidden=48, seed=3)
+    models["windowed network"] = MLP(V, d_model=8, window=4, d_hidden=32, seed=3)
     models["sequence counts"] = SequenceCounts.fit(stream, vocab_size=V, bos_id=0)
     return models
