@@ -66,10 +66,14 @@ class Sampler:
 
     def draw(self, log_probs: Tensor, generator: torch.Generator) -> int:
         """One id from log-probabilities (V,); takes one number from the generator, whatever the settings."""
-        at = float(torch.rand((), generator=generator, dtype=torch.float64))
+        return int(self.draw_many(log_probs, 1, generator))
+
+    def draw_many(self, log_probs: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """n ids (n,) from one distribution (V,): the same as n calls of `draw`, in one go."""
+        at = torch.rand(n, generator=generator, dtype=torch.float64)
         below = self.probabilities(log_probs).cumsum(-1)
         # The first token whose cumulated mass exceeds the number: never one of probability zero.
-        return int(torch.searchsorted(below, at * below[-1], right=True).clamp(max=_last_possible(below)))
+        return torch.searchsorted(below, at * below[-1], right=True).clamp(max=_last_possible(below))
 
 
 GREEDY = Sampler(temperature=0.0)

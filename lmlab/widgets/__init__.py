@@ -3,7 +3,21 @@
 from lmlab.widgets.attention import Attention
 from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.next_token import NextToken
+from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
+from lmlab.widgets.sampling import Sampling
+from lmlab.widgets.token_cost import TokenCost
+from lmlab.widgets.token_view import TokenView
 
-__all__ = ["Attention", "BPEMerges", "NextToken", "Prediction", "QuantizationBins"]
+__all__ = [
+    "Attention",
+    "BPEMerges",
+    "NextToken",
+    "ParameterGrowth",
+    "Prediction",
+    "QuantizationBins",
+    "Sampling",
+    "TokenCost",
+    "TokenView",
+]

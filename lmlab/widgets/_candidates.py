@@ -21,6 +21,7 @@ class Row:
     probabilities: tuple[float, ...]
     shown: tuple[str, ...]
     raw: str = ""
+    id: int = -1  # of the token, where the row is one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def likely_tokens(columns: Sequence[Column], k: int) -> list[Row]:
         data = tokenizer.token_bytes(i)
         raw = "" if i in names or b"\xef\xbf\xbd" in data.decode("utf-8", "replace").encode() else data.decode()
         label = token_name(names[i], names.values()) if i in names else visible(tokenizer.token_text(i))
-        rows.append(Row(label, p, shown_percent(columns, p), raw))
+        rows.append(Row(label, p, shown_percent(columns, p), raw, i))
     return rows
 
 

@@ -58,6 +58,17 @@ SAMPLES = {
         value="the stock market crashed",
         text="prompt",
     ),
+    "Sampling": Sample(
+        (
+            'lab.widgets.Sampling(trigram, prompt="the stock market crashed and investors")',
+            'lab.widgets.Sampling(random, prompt="the stock", temperature=0.5, top_k=3, n_drawn=1000)',
+            'lab.widgets.Sampling(trigram, random, hostile, prompt="", min_p=0.5, n_drawn=10)',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
+    ),
     "BPEMerges": Sample(
         (
             "lab.widgets.BPEMerges(merges, step=20)",
@@ -79,6 +90,16 @@ SAMPLES = {
         trait="bits",
         value=5,
     ),
+    "ParameterGrowth": Sample(
+        (
+            "lab.widgets.ParameterGrowth()",
+            'lab.widgets.ParameterGrowth(size="town", T=100)',
+            'lab.widgets.ParameterGrowth("GPT-2", layers="hidden")',
+        ),
+        name="Length of the text, T",
+        trait="T",
+        value=12,
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
@@ -89,5 +110,27 @@ SAMPLES = {
         trait="guess",
         value=0.4,
         button="Lock in and reveal",
+    ),
+    "TokenCost": Sample(
+        (
+            'lab.widgets.TokenCost(random, "characters", "bytes")',
+            'lab.widgets.TokenCost(tok, per="byte")',
+            'lab.widgets.TokenCost({"<b>bold</b>": tok}, hostile, per="character", text="12 + 30 = 42")',
+        ),
+        name="text",
+        trait="text",
+        value="the stock market crashed",
+        text="text",
+    ),
+    "TokenView": Sample(
+        (
+            'lab.widgets.TokenView(random, {"V = 700": tok}, "bytes")',
+            'lab.widgets.TokenView(tok, text="the wool market")',
+            'lab.widgets.TokenView(hostile, "characters", text="<b>golfing</b>")',
+        ),
+        name="text",
+        trait="text",
+        value="the stock market crashed",
+        text="text",
     ),
 }
