@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.batches import windows as windows
     from lmlab.data.corpus import Corpus as Corpus
     from lmlab.data.corpus import corpus as corpus
+    from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
+    from lmlab.data.occurrences import coverage as coverage
     from lmlab.data.town import Town as Town
     from lmlab.data.town import TownTruth as TownTruth
     from lmlab.devices import pick_device as pick_device
@@ -35,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.exercises import progress as progress
     from lmlab.exercises import reveal as reveal
     from lmlab.machine_report import doctor as doctor
+    from lmlab.models.bigram import NeuralBigram as NeuralBigram
     from lmlab.models.counts import SequenceCounts as SequenceCounts
     from lmlab.models.kv_cache import KVCache as KVCache
     from lmlab.models.language_model import LanguageModel as LanguageModel
@@ -56,6 +59,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.text_model import load as load
     from lmlab.tokenizer.bpe import RESERVED_SPECIALS as RESERVED_SPECIALS
     from lmlab.tokenizer.bpe import train_bpe as train_bpe
+    from lmlab.tokenizer.characters import CharacterTokenizer as CharacterTokenizer
     from lmlab.tokenizer.load import load_tokenizer as load_tokenizer
     from lmlab.tokenizer.merge_log import MergeLog as MergeLog
     from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
@@ -80,6 +84,7 @@ _HOME = {
     # text to ids
     "Tokenizer": "lmlab.tokenizer.tokenizer",
     "WordTokenizer": "lmlab.tokenizer.words",
+    "CharacterTokenizer": "lmlab.tokenizer.characters",
     "load_tokenizer": "lmlab.tokenizer.load",
     "train_bpe": "lmlab.tokenizer.bpe",
     "MergeLog": "lmlab.tokenizer.merge_log",
@@ -88,6 +93,7 @@ _HOME = {
     # models
     "NGram": "lmlab.models.ngram",
     "MLP": "lmlab.models.mlp",
+    "NeuralBigram": "lmlab.models.bigram",
     "SequenceCounts": "lmlab.models.counts",
     "LanguageModel": "lmlab.models.language_model",
     "Transformer": "lmlab.models.transformer",
@@ -104,6 +110,8 @@ _HOME = {
     "windows": "lmlab.data.batches",
     "Town": "lmlab.data.town",
     "TownTruth": "lmlab.data.town",
+    "coverage": "lmlab.data.occurrences",
+    "shannon_bounds": "lmlab.data.guessing_game",
     # how they learn
     "train": "lmlab.training.loop",
     "TrainState": "lmlab.training.state",

@@ -92,6 +92,45 @@ class NGram:
         """The same counts under another smoothing; nothing is counted again."""
         return NGram(self._keys, self._counts, vocab_size=self.vocab_size, smoothing=smoothing, k=k)
 
+    def shorter(self, n: int) -> NGram:
+        """The same counts cut to n-grams of fewer tokens; nothing is counted again."""
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= self.n:
+            raise ValueError(f"n must be from 1 to {self.n}, the length that was counted, not {n!r}.")
+        kept = self._keys[:n], self._counts[:n]
+        return NGram(*kept, vocab_size=self.vocab_size, smoothing=self.smoothing, k=self.k)
+
+    def log_probs_of(self, ids: Tensor) -> Tensor:
+        """Log-probability of each token that stands there, given those before it: (B, T) to (B, T - 1).
+
+        The same as picking them out of `log_probs`, without ever building a row of V numbers.
+        """
+        ids = check_ids(ids, self.vocab_size)
+        probs = torch.full(ids.shape, 1 / self.vocab_size, dtype=torch.float64)
+        context = torch.zeros_like(ids)  # the place of the m tokens before each token, -1 if they were never seen
+        for m in range(self.n):
+            keys, counts = self._keys[m], self._counts[m]
+            gram = _places_in(keys, context, ids, self.vocab_size)
+            count = torch.where(gram >= 0, counts[gram.clamp(min=0)], 0).double()
+            start = torch.searchsorted(keys, context * self.vocab_size)
+            stop = torch.searchsorted(keys, (context + 1) * self.vocab_size)
+            below = torch.cat((torch.zeros(1, dtype=counts.dtype), counts.cumsum(0)))
+            seen, total = context >= 0, torch.where(context >= 0, below[stop] - below[start], 0).double()
+            different = torch.where(seen, stop - start, 0)
+            new = self._mixed(probs, count, total, different)
+            there = torch.arange(ids.shape[1]) >= m  # the first tokens of a text have less before them
+            probs = torch.where(there, new, probs)
+            context = torch.cat((torch.full_like(gram[:, :1], -1), gram[:, :-1]), 1)
+        return probs[:, 1:].log().float()
+
+    def _mixed(self, shorter: Tensor, count: Tensor, total: Tensor, different: Tensor) -> Tensor:
+        """The probability with one more token of context, from that without it and the counts after the context."""
+        if self.smoothing == "interpolated":
+            return torch.where(total > 0, (count + different * shorter) / (total + different).clamp(min=1), shorter)
+        if self.smoothing == "add-k":
+            return (count + self.k) / (total + self.k * self.vocab_size)
+        share = count / total.clamp(min=1)
+        return torch.where(total > 0, share, shorter) if self.smoothing == "backoff" else share
+
     def log_probs(self, ids: Tensor) -> Tensor:
         """(B, T) to (B, T, V): each row from the last n - 1 ids alone; equal contexts are looked up once."""
         ids = check_ids(ids, self.vocab_size)
@@ -173,3 +212,10 @@ class NGram:
         keys, first = self._keys[len(context)], place * self.vocab_size
         start, stop = int(torch.searchsorted(keys, first)), int(torch.searchsorted(keys, first + self.vocab_size))
         return keys[start:stop] - first, self._counts[len(context)][start:stop]
+
+
+def _places_in(keys: Tensor, context: Tensor, ids: Tensor, vocab_size: int) -> Tensor:
+    """Where each context's gram with its id stands among the sorted keys; -1 where it does not."""
+    wanted = context * vocab_size + ids
+    place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return torch.where((context >= 0) & (keys[place] == wanted), place, -1)

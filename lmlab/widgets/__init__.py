@@ -2,6 +2,8 @@
 
 from lmlab.widgets.attention import Attention
 from lmlab.widgets.bpe_merges import BPEMerges
+from lmlab.widgets.chain_rule import ChainRule
+from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.prediction import Prediction
@@ -13,6 +15,8 @@ from lmlab.widgets.token_view import TokenView
 __all__ = [
     "Attention",
     "BPEMerges",
+    "ChainRule",
+    "CoverageCurve",
     "NextToken",
     "ParameterGrowth",
     "Prediction",

@@ -100,6 +100,17 @@ SAMPLES = {
         trait="T",
         value=12,
     ),
+    "CoverageCurve": Sample(
+        (
+            "lab.widgets.CoverageCurve(corpus, tokenizer=tok)",
+            'lab.widgets.CoverageCurve(corpus, lab.corpus("town", documents=50, seed=1), tokenizer=tok, n=2, text="")',
+            'lab.widgets.CoverageCurve("one <b>bold</b> goose\\n\\none <b>bold</b> fox", text="one <b>bold</b> goose")',
+        ),
+        name="text",
+        trait="text",
+        value="the stock market crashed",
+        text="text",
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
