@@ -42,6 +42,8 @@ def test_the_wheel_holds_all_of_the_package(names):
 def test_the_wheel_holds_models_and_labs(names):
     for file in ("config.json", "tokenizer.json", "model.safetensors", "manifest.json", "recipe.toml"):
         assert f"lmlab/_assets/models/town/{file}" in names
+    texts = {p.name for p in (ROOT / "assets" / "texts").iterdir()}
+    assert {f"lmlab/_assets/texts/{name}" for name in texts} <= names
     labs = {p.name for p in (ROOT / "labs").glob("*.ipynb")}
     assert labs
     assert {f"lmlab/_labs/{name}" for name in labs} <= names

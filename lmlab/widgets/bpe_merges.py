@@ -132,6 +132,7 @@ class BPEMerges(LabWidget):
     """
 
     kind = "bpe_merges"
+    parts = ("chips",)
     controls = ("back", "forward", "play", "step", "source", "vocab_size", "text")
 
     back = traitlets.Unicode().tag(control=Control("button", "◂", secondary=True, local=True))

@@ -1,9 +1,7 @@
 // BPEMerges: all merges are here already, so scrubbing asks nobody.
-const tint = n => n === 1 ? "transparent" : `var(--t${n === 2 ? 1 : n <= 4 ? 2 : n <= 7 ? 3 : 4})`;
-
 function picture(ctx) {
   const merge = h("div", {class: "bpe-merge", style: {display: "flex", "align-items": "center", gap: "14px", margin: "0 0 24px", "flex-wrap": "wrap", "min-height": "44px", "font-size": "calc(var(--body)*1.4)"}});
-  const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "min(420px, 46vh)", overflow: "auto"}}), key = h("div", {class: "cap", style: {display: "flex", gap: "20px", "margin-top": "12px", "flex-wrap": "wrap"}});
+  const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "min(420px, 46vh)", overflow: "auto"}}), key = tintKey([[{background: "var(--m1)"}, "newest"]]);
   const race = h("div"), curve = h("div"), h2 = h("h4"), h3 = h("h4", {style: {"margin-top": "24px"}}, "Compression: bytes per token, by vocabulary size");
   const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key, h("div", {style: {"margin-top": "20px"}}, ctx.input("text").box));
   const cols = h("div", {class: "cols"}, left, right), stepper = h("div", {class: "lm-c", style: {"flex-direction": "row", gap: "8px"}}), el = h("div", {}, merge, cols);
@@ -15,9 +13,6 @@ function picture(ctx) {
   for (const name of ["back", "forward", "play"]) { const button = ctx.input(name).box.querySelector("button"); button.setAttribute("aria-label", {back: "one merge back", forward: "one merge forward", play: "play"}[name]); stepper.append(button); ctx.input(name).box.remove(); }
   stepper.style.alignSelf = "flex-end";
   const play = stepper.lastChild;
-  for (const label of [["1"], ["2"], ["3–4"], ["5–7"], ["8 and more"], ["newest"]]) { const i = key.childElementCount;
-    key.append(h("span", {}, h("i", {style: {display: "inline-block", width: "22px", height: "16px", "border-radius": "3px", "margin-right": "6px", "vertical-align": "-3px", background: i === 5 ? "var(--m1)" : tint([1, 2, 3, 5, 8][i]), "box-shadow": i === 5 ? "none" : "inset 0 -2px 0 var(--edge)"}}), label)); }
-  key.prepend(h("span", {}, "Bytes in a token"));
 
   function unpack(p) {
     const T = p.token_bits === 16 ? Uint16Array : Uint32Array, get = (name, Kind) => { const d = p[name]; return new Kind(d.buffer.slice(d.byteOffset, d.byteOffset + d.byteLength)); };
