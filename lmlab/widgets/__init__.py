@@ -4,24 +4,30 @@ from lmlab.widgets.attention import Attention
 from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.coverage_curve import CoverageCurve
+from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.sampling import Sampling
+from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
+from lmlab.widgets.training_cost import TrainingCost
 
 __all__ = [
     "Attention",
     "BPEMerges",
     "ChainRule",
     "CoverageCurve",
+    "GenerationTree",
     "NextToken",
     "ParameterGrowth",
     "Prediction",
     "QuantizationBins",
     "Sampling",
+    "ScaleLadder",
     "TokenCost",
     "TokenView",
+    "TrainingCost",
 ]

@@ -69,6 +69,17 @@ SAMPLES = {
         value="the stock market crashed",
         text="prompt",
     ),
+    "GenerationTree": Sample(
+        (
+            'lab.widgets.GenerationTree(trigram, prompt="the stock market crashed and investors")',
+            'lab.widgets.GenerationTree(random, trigram, prompt="the stock", width=2, depth=5)',
+            'lab.widgets.GenerationTree(hostile, prompt="", width=1, depth=2)',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market",
+        text="prompt",
+    ),
     "BPEMerges": Sample(
         (
             "lab.widgets.BPEMerges(merges, step=20)",
@@ -143,5 +154,25 @@ SAMPLES = {
         trait="text",
         value="the stock market crashed",
         text="text",
+    ),
+    "ScaleLadder": Sample(
+        (
+            "lab.widgets.ScaleLadder()",
+            'lab.widgets.ScaleLadder(quantity="height", per="token")',
+            'lab.widgets.ScaleLadder("<b>a library</b>", quantity="typing", sides="2")',
+        ),
+        name="tokens",
+        trait="trillion_tokens",
+        value=72.0,
+    ),
+    "TrainingCost": Sample(
+        (
+            "lab.widgets.TrainingCost()",
+            'lab.widgets.TrainingCost(aim="meta", trillion_tokens=15.6)',
+            'lab.widgets.TrainingCost("<b>ours</b>", quantity="usd", c_from="slide")',
+        ),
+        name="utilization",
+        trait="utilization_percent",
+        value=80.0,
     ),
 }
