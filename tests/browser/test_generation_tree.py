@@ -1,0 +1,82 @@
+"""GenerationTree in JupyterLab: grown by keys and clicks, its products read back from the page and computed again."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+import torch
+
+import lmlab as lab
+from tests.browser.test_next_token import SETUP, beginning
+
+TREE = """root => [...root.querySelectorAll("[data-node]")]
+  .map(g => [Number(g.dataset.node), Number(g.dataset.product)])"""
+
+
+@pytest.fixture(scope="module")
+def page(shared_notebook):
+    return shared_notebook([SETUP, "w = lab.widgets.GenerationTree(town, trigram)\nw"])
+
+
+@pytest.fixture(scope="module")
+def town():
+    return lab.load("town")
+
+
+def product(town: lab.TextModel, prompt: str, ids: list[int]) -> float:
+    """p(ids | prompt) from one forward pass over both, without cache or state."""
+    before = town.ids(prompt).tolist()
+    with torch.no_grad():
+        log_probs = town.model(torch.tensor([before + ids])).log_softmax(-1)[0]
+    return math.exp(sum(float(log_probs[len(before) - 1 + t, id_]) for t, id_ in enumerate(ids)))
+
+
+def test_products_of_a_tree_grown_by_hand(page, town):
+    w, draw = page.widget("GenerationTree"), random.Random()
+    prompt = beginning(draw)
+    w.enter_prompt(prompt)
+    page.page.wait_for_timeout(300)
+    for _ in range(3):
+        w.root.get_by_role("button", name="Step").click()
+    w.enter_prompt("a goose", name="edit")
+    w.root.locator("[data-id]").nth(draw.randrange(3)).click()
+    page.page.wait_for_timeout(300)
+    drawn = w.root.evaluate(TREE)
+    assert len(drawn) >= 10
+    for node, value in drawn:
+        if node:
+            ids = page.ask(f"w.tree.ids({node})")
+            assert value == pytest.approx(product(town, prompt, ids), abs=1e-3), (prompt, ids)
+
+
+def test_by_keyboard_alone(page):
+    w = page.widget("GenerationTree")
+    w.root.locator("[data-node]").first.focus()
+    w.press("r")
+    w.expect_readout("panicked")
+    w.press("ArrowDown")
+    w.expect_readout("celebrated")
+    w.press("ArrowRight")
+    w.expect_readout("celebrated.")
+    before = page.ask("len(w.shown.twigs)")
+    w.press("Backspace")
+    w.expect_readout("celebrated: ")
+    assert page.ask("len(w.shown.twigs)") == before, "going back keeps what was written"
+    w.root.locator("[data-id]").first.focus()
+    w.press("ArrowRight", "Enter")
+    page.page.wait_for_function("() => document.activeElement.dataset.id !== undefined")
+    w.expect_readout("4 leaves")
+
+
+def test_photographs(page):
+    w = page.widget("GenerationTree")
+    w.root.locator("[data-node]").first.focus()
+    w.press("r")
+    w.expect_readout("panicked")
+    w.enter_prompt("went golfing", name="edit")
+    w.expect_readout("went golfing")
+    for _ in range(3):
+        w.readout_after(lambda: w.root.get_by_role("button", name="Step").click())
+    assert w.photograph("generation_tree") < 1080, "a projector does not scroll"
