@@ -211,7 +211,7 @@ class QuantizationBins(LabWidget):
         self._model = model
         self._layers = {layer.name: layer for layer in linear_layers(model)}
         n_params = sum(p.numel() for p in model.model.parameters())  # type: ignore[attr-defined]
-        self._text = held_out(model, text, n_tokens=max(256, min(2000, 2_100_000_000 // n_params)))
+        self._text = held_out(model, text, n_tokens=max(256, min(1200, 1_300_000_000 // n_params)))
         self._dense_loss = self._text.loss(model.model) if self._text else None
         self._automatic = "minmax"  # the method that levels set by hand begin from
         self._first_levels, self._first_held = list(traits.get("levels", [])), traits.get("held", -1)
