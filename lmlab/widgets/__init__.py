@@ -6,6 +6,7 @@ from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.next_token import NextToken
+from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
@@ -21,6 +22,7 @@ __all__ = [
     "ChainRule",
     "CoverageCurve",
     "GenerationTree",
+    "NGramTable",
     "NextToken",
     "ParameterGrowth",
     "Prediction",

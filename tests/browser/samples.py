@@ -122,6 +122,28 @@ SAMPLES = {
         value="the stock market crashed",
         text="text",
     ),
+    "ChainRule": Sample(
+        (
+            "lab.widgets.ChainRule(random, claim=0.02)",
+            'lab.widgets.ChainRule(trigram, random, text="the stock market crashed and investors golfing")',
+            'lab.widgets.ChainRule(hostile, truth=None, text="the stock", words=("<b>bold</b>",))',
+        ),
+        name="text",
+        trait="text",
+        value="the stock market crashed",
+        text="text",
+    ),
+    "NGramTable": Sample(
+        (
+            'lab.widgets.NGramTable(corpus, random, tokenizer=tok, prompt="the stock market", smoothing="backoff")',
+            'lab.widgets.NGramTable(corpus, tokenizer=tok, held_out=lab.corpus("town", documents=40, seed=1), n=2)',
+            'lab.widgets.NGramTable(corpus, hostile, tokenizer=tok, prompt="the <b>goose</b>", smoothing="interpolated")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the mayor",
+        text="prompt",
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
