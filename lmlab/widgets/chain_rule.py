@@ -22,7 +22,7 @@ from lmlab.widgets.next_token import MODELS, town_truth
 
 SENTENCE = "the stock market crashed and investors panicked"
 WORDS = 24  # columns that are drawn; what is between the first and the last of them is one column with its count
-CHARACTERS = 10_000  # of a sentence that are read
+CHARACTERS = 2_000  # of a sentence that are read
 UNITS = {"bits": math.log(2), "nats": 1.0}
 _NUMERALS = "One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve".split()
 

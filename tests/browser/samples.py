@@ -144,6 +144,16 @@ SAMPLES = {
         value="the mayor",
         text="prompt",
     ),
+    "PositionWeights": Sample(
+        (
+            "lab.widgets.PositionWeights()",
+            'lab.widgets.PositionWeights(word="walrus", place=4)',
+            "lab.widgets.PositionWeights(place=8, seed=3)",
+        ),
+        name="Its place",
+        trait="place",
+        value=6,
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',

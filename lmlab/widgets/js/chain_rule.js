@@ -13,14 +13,14 @@ function picture(ctx) {
   function layout() {
     const P = ctx.present(), S = P ? 2 : 1, W = Math.max(260, ctx.root.clientWidth - (P ? 96 : 50)), M = v.columns.length - v.has_truth, n = v.words.length, many = M > 1;
     const note = P ? 28 : 13, body = P ? (W < 1100 ? 28 : 30) : 15, longest = Math.max(...v.words.map(w => wide(w.text, body, true)));
-    const left = many ? Math.max(...v.columns.map(c => wide(c, note))) + 26 * S : 46 * S, tail = (W < 1000 * S && !P ? 150 : 190) * S, step = (W - left - tail) / n, up = step >= Math.max(Math.min(longest, 150 * S) + 2 * S, 58 * S);
+    const left = many ? Math.max(...v.columns.map(c => wide(c, note))) + 26 * S : 46 * S, tail = (P ? 165 : W < 1000 ? 150 : 190) * S, step = (W - left - tail) / n, up = step >= Math.max(Math.min(longest, 150 * S) + 2 * S, 58 * S);
     const so = Array.from({length: M}, (_, k) => v.words.reduce((out, w) => [...out, out.at(-1) === null || w.surprise[k] === null ? null : out.at(-1) + w.surprise[k]], [0]));
     const ends = finite(v.totals.slice(0, M)), most = Math.max(1, ...finite(so.flat()), v.claim ? v.claim.totals[0] : 0, ...(v.first ? finite(v.first.totals) : []));
     const by = [.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4].find(d => most / d <= 6.1) || 1e5, top = ends.length ? Math.ceil(most / by - 1e-9) * by : most * 1.15;
     const L = {P, S, W, M, n, many, note, body, up, so, by, top};
     if (up) Object.assign(L, {l: left, step, bar: Math.min(84 * S, step * .66), head: 36 * S, base: P ? 380 : 338, label: step - S, last: W - 126 * S, cols: [], lastBar: 84 * S});
     else {
-      const bar = (many ? 9 * M + 4 : 18) * S, step = Math.max(bar + 12 * S, 34 * S), l = Math.min(W * .34, Math.max(longest, 90 * S) + 24 * S);
+      const bar = (many ? (P ? 7 : 9) * M + 4 : P ? 15 : 18) * S, step = Math.max(bar + (P ? 8 : 12) * S, (P ? 27 : 34) * S), l = Math.min(W * .34, Math.max(longest, 90 * S) + 24 * S);
       const cols = many ? v.columns.slice(0, M).map((c, k) => 14 * S + Math.max(wide(c, note) + 16 * S, wide(v.total_cost[k], body), ...v.words.map(w => wide(w.cost[k], body)))) : [wide("1 in 520,000", body)];
       const head = (many ? 62 : 40) * S, base = head + step * n;
       Object.assign(L, {l, step, bar, head, base, label: l - 22 * S, cols, room: Math.max(60 * S, W - l - sum(cols) - (many ? 12 : 62) * S), last: base + 10 * S, lastBar: bar});
@@ -98,7 +98,7 @@ function picture(ctx) {
       const [a, thick] = L.part(n, k), was = v.first && v.first.totals[k];
       out.push(...bar(L, n, k, 0, v.totals[k], {"data-total": v.totals[k] === null ? "inf" : v.totals[k], "data-column": v.columns[k]}));
       if (was) out.push(...L.across(a, thick, was, (L.many ? 0 : 6) * S, 1.75));
-      if (was && up && !L.many && wide(v.first.shown[0], L.note) < a - 24 * S - L.at(n - 1) - L.bar) [[v.first.label, -3], [v.first.shown[0], 13]].forEach(([t, dy]) => out.push(text(a - 12 * S, L.q(was) + dy * S, cut(t, a - 24 * S - L.at(n - 1) - L.bar, L.note, false), {"text-anchor": "end"}))); }
+      if (was && up && !L.many && wide(v.first.label, L.note) < a - 10 * S - L.at(n - 1) - L.bar) [[v.first.label, -3], [v.first.shown[0], 13]].forEach(([t, dy]) => out.push(text(a - 12 * S, L.q(was) + dy * S, t, {"text-anchor": "end"}))); }
     if (v.claim) { const q = v.claim.totals[0]; out.push(...L.across(L.last, L.lastBar, q, 8 * S, 1.75, {"stroke-dasharray": `${6 * S} ${4 * S}`}),
       up ? text(L.W, L.q(q) - 7 * S, v.claim.label, {"text-anchor": "end", class: "bold"}) : text(L.q(q), L.last + L.lastBar + 22 * S, v.claim.label, {"text-anchor": "middle", class: "bold"})); }
     return [up ? "" : line(0, L.base + 3 * S, L.W, L.base + 3 * S, "var(--line)"), ...out, ...written(L, n, {text: "total", cost: v.total_cost.map(c => L.many || !up ? c : `${c} ${v.unit}`), shown: v.total_shown}, v.totals[0] === null ? L.top : v.totals[0], "b")];
