@@ -23,6 +23,7 @@ Probe = Callable[["Student", random.Random], str | None]
 LABS = {  # the file of exercises here -> the notebook
     "start_here": "00_start_here",
     "next_word": "02_next_word",
+    "tokenization": "05_tokenization",
 }
 
 
