@@ -64,16 +64,20 @@ class MLP(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits: ids (B, T) to (B, T, V); position t scores every candidate for position t + 1."""
-        return self._flat(ids) if self.window is None else self._windowed(ids, self.window)
+        return self.from_embeddings(self.embedding(ids))
 
-    def _flat(self, ids: Tensor) -> Tensor:
+    def from_embeddings(self, x: Tensor) -> Tensor:
+        """Logits of a text that is embedded already: (B, T, D) to (B, T, V)."""
+        return self._flat(x) if self.window is None else self._windowed(x, self.window)
+
+    def _flat(self, x: Tensor) -> Tensor:
         """All T·D numbers at once; a text shorter than max_seq_len uses the part of each matrix that belongs to it.
 
         The weights that would carry a later word to an earlier prediction are counted, and held at zero: in a layer
         of its own each hidden unit belongs to a place, and sees no further (Germain et al. 2015, arXiv 1502.03509).
         """
-        T, longest = ids.shape[1], self.max_seq_len or 1
-        x = rearrange(self.embedding(ids), "b t d -> b (t d)")
+        T, longest = x.shape[1], self.max_seq_len or 1
+        x = rearrange(x, "b t d -> b (t d)")
         places = _places(x.shape[1], T, x.device)
         for i, matrix in enumerate(self.matrices):
             last = i == len(self.layers) - 1
@@ -84,9 +88,9 @@ class MLP(nn.Module):
             places = out
         return rearrange(x, "b (t v) -> b t v", t=T)
 
-    def _windowed(self, ids: Tensor, window: int) -> Tensor:
+    def _windowed(self, x: Tensor, window: int) -> Tensor:
         """The last `window` embeddings of each position, side by side; before the text there is nothing, zeros."""
-        x = F.pad(self.embedding(ids), (0, 0, window - 1, 0))
+        x = F.pad(x, (0, 0, window - 1, 0))
         x = rearrange(x.unfold(1, window, 1), "b t d w -> b t (w d)")
         for i, matrix in enumerate(self.matrices):
             x = F.linear(x if i == 0 else x.relu(), matrix)

@@ -8,6 +8,7 @@ from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
+from lmlab.widgets.position_weights import PositionWeights
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.sampling import Sampling
@@ -15,6 +16,7 @@ from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
+from lmlab.widgets.weight_file import WeightFile
 
 __all__ = [
     "Attention",
@@ -25,6 +27,7 @@ __all__ = [
     "NGramTable",
     "NextToken",
     "ParameterGrowth",
+    "PositionWeights",
     "Prediction",
     "QuantizationBins",
     "Sampling",
@@ -32,4 +35,5 @@ __all__ = [
     "TokenCost",
     "TokenView",
     "TrainingCost",
+    "WeightFile",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -98,9 +99,9 @@ def counted(size: Size, T: int, hidden: bool) -> tuple[int, int]:
     return flat.n_matrix_weights, transformer.n_params
 
 
-def growth_view(name: str, T: int, *, hidden: bool) -> GrowthView:
+def growth_view(name: str, T: int, *, hidden: bool, size: Size | None = None) -> GrowthView:
     """What ParameterGrowth shows of one size at one length: pure."""
-    size = SIZES[name]
+    size = size or SIZES[name]
     flat, transformer = counted(size, T, hidden)
     half = size.flat(T // 2, hidden) if T % 2 == 0 else 0
     lengths = sorted({2**k for k in range(size.most.bit_length())} | {size.most})
@@ -163,30 +164,39 @@ def _table(size: Size, T: int, hidden: bool) -> list[list[str]]:
 class ParameterGrowth(LabWidget):
     """Drag T, the length of the text: the flat network's matrix grows as a square, the transformer hardly at all.
 
-    ``size`` is "the slide" (D = 4, V = 10), "town" or "GPT-2"; ``hidden`` gives the flat network a hidden layer of
-    fixed width, and then it grows in a line.
+    ``size`` is "the slide" (D = 4, V = 10), "town" or "GPT-2"; ``sizes={"mine": (64, 500)}`` adds a D and a V of your
+    own. ``layers="hidden"`` gives the flat network a hidden layer of fixed width, and then it grows in a line.
     """
 
     kind = "parameter_growth"
     controls = ("T", "size", "layers")
 
     T = traitlets.Int(6, min=1).tag(sync=True, control=Control("slider", "Length of the text, T", min=1, max=1024))
-    size = traitlets.Unicode("the slide").tag(
-        sync=True, control=Control("segments", "D and V of", options=tuple((name, name) for name in SIZES))
-    )
+    size = traitlets.Unicode("the slide").tag(sync=True, control=Control("segments", "D and V of"))
     layers = traitlets.Unicode("one").tag(
         sync=True,
         control=Control("segments", "The flat MLP has", options=(("one", "one matrix"), ("hidden", "a hidden layer"))),
     )
 
-    def __init__(self, size: str = "the slide", **traits: Any) -> None:
-        if size not in SIZES:
-            raise ValueError(f"size={size!r} is not known: use one of {', '.join(map(repr, SIZES))}.")
-        super().__init__(size=size, **{"T": SIZES[size].start, **traits})
+    def __init__(
+        self, size: str = "the slide", *, sizes: Mapping[str, tuple[int, int]] | None = None, **traits: Any
+    ) -> None:
+        own = {
+            name: Size(D=D, V=V, d_hidden=4 * D, n_layers=4, n_heads=1, start=64, most=256)
+            for name, (D, V) in (sizes or {}).items()
+        }
+        self._sizes = {**SIZES, **own}
+        options = {"size": {"options": tuple((name, name) for name in self._sizes)}}
+        super().__init__(options=options, size=size, **{"T": self._chosen(size).start, **traits})
         self.observe(self._start_again, names="size")
 
+    def _chosen(self, name: str) -> Size:
+        if name not in self._sizes:
+            raise ValueError(f"size={name!r} is not known: use one of {', '.join(map(repr, self._sizes))}.")
+        return self._sizes[name]
+
     def _start_again(self, _: Any) -> None:
-        self.T = SIZES[self.size].start
+        self.T = self._chosen(self.size).start
 
     def reset(self) -> None:
         super().reset()
@@ -194,13 +204,12 @@ class ParameterGrowth(LabWidget):
 
     def publish(self, view: View) -> None:
         assert isinstance(view, GrowthView)
-        if self.T > view.most:
+        if view.most < self.T:
             self.T = view.most
         super().publish(view)
 
     def compute(self) -> GrowthView:
-        if self.size not in SIZES:
-            raise ValueError(f"size={self.size!r} is not known: use one of {', '.join(map(repr, SIZES))}.")
+        size = self._chosen(self.size)
         if self.layers not in ("one", "hidden"):
             raise ValueError(f'layers={self.layers!r} is not known: use "one" or "hidden".')
-        return growth_view(self.size, min(self.T, SIZES[self.size].most), hidden=self.layers == "hidden")
+        return growth_view(self.size, min(self.T, size.most), hidden=self.layers == "hidden", size=size)

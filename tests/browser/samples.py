@@ -105,7 +105,7 @@ SAMPLES = {
         (
             "lab.widgets.ParameterGrowth()",
             'lab.widgets.ParameterGrowth(size="town", T=100)',
-            'lab.widgets.ParameterGrowth("GPT-2", layers="hidden")',
+            'lab.widgets.ParameterGrowth("<b>", sizes={"<b>": (64, 500)}, layers="hidden")',
         ),
         name="Length of the text, T",
         trait="T",
@@ -137,7 +137,7 @@ SAMPLES = {
         (
             'lab.widgets.NGramTable(corpus, random, tokenizer=tok, prompt="the stock market", smoothing="backoff")',
             'lab.widgets.NGramTable(corpus, tokenizer=tok, held_out=lab.corpus("town", documents=40, seed=1), n=2)',
-            'lab.widgets.NGramTable(corpus, hostile, tokenizer=tok, prompt="the <b>goose</b>", smoothing="interpolated")',
+            'lab.widgets.NGramTable(corpus, hostile, tokenizer=tok, prompt="<b>goose</b>", smoothing="interpolated")',
         ),
         name="prompt",
         trait="prompt",
@@ -148,7 +148,7 @@ SAMPLES = {
         (
             "lab.widgets.PositionWeights()",
             'lab.widgets.PositionWeights(word="walrus", place=4)',
-            "lab.widgets.PositionWeights(place=8, seed=3)",
+            'lab.widgets.PositionWeights(place=8, seed=3, words=["<b>goose</b>"])',
         ),
         name="Its place",
         trait="place",

@@ -80,3 +80,11 @@ def test_large_counts_are_powers():
 def test_an_unknown_size_is_refused_in_a_sentence():
     with pytest.raises(ValueError, match="'GPT-9' is not known: use one of 'the slide', 'town', 'GPT-2'"):
         ParameterGrowth("GPT-9")
+
+
+def test_widths_of_ones_own():
+    w = ParameterGrowth("mine", sizes={"mine": (64, 500)}, T=10)
+    assert w.shown.flat == 64 * 500 * 10**2
+    assert w.shown.transformer == by_hand(64, 500, 4, 10)
+    with pytest.raises(ValueError, match="d_model must be a whole number of at least 1, not 0"):
+        ParameterGrowth("mine", sizes={"mine": (0, 500)})
