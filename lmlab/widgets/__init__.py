@@ -5,6 +5,7 @@ from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.generation_tree import GenerationTree
+from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
@@ -24,6 +25,7 @@ __all__ = [
     "ChainRule",
     "CoverageCurve",
     "GenerationTree",
+    "GuessingGame",
     "NGramTable",
     "NextToken",
     "ParameterGrowth",

@@ -60,7 +60,8 @@ class Reader:
     def text(self, ids: Sequence[int]) -> str:
         """Ids as they stand in the text, the mark between documents as ⟨start⟩."""
         parts = ["⟨start⟩" if i == self.tokenizer.bos_id else self.tokenizer.token_text(i) for i in ids]
-        return visible("".join(parts)).replace("·", " ") if ids else ""
+        shown = visible("".join(parts)) if ids else ""
+        return shown.replace("·", " ") if shown.strip("·") else shown
 
     def word(self, id_: int) -> str:
         """One token as a label."""

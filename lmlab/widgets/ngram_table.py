@@ -181,9 +181,15 @@ def _readout(
         said += ["“", mono(reader.text(asked.context).strip()), "” was never read: a count of ", bold("0"), ". "]
     first = rows[0]
     given = f" | {context.strip()}" if context else ""
-    said += [mono(f"P({first.word.replace('·', '')}{given})"), " by counting: ", bold(f"{first.count:,}"), " of "]
+    said += [
+        mono(f"P({first.word.lstrip('·') or first.word}{given})"),
+        " by counting: ",
+        bold(f"{first.count:,}"),
+        " of ",
+    ]
     said += [bold(count(seen.total, "place")), ", ", bold(percent(first.count / max(1, seen.total))), "; "]
-    said += [model_name(0, name), " says ", bold(first.shown[0]), ". "]
+    silent = first.shown[0] == "–"
+    said += [model_name(0, name), *((" has nothing to say. ",) if silent else (" says ", bold(first.shown[0]), ". "))]
     if curve:
         said += _said_curve(curve, name, len(asked.context) + 1, smoothing)
     return spans(*said)

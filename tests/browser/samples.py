@@ -154,6 +154,16 @@ SAMPLES = {
         trait="place",
         value=6,
     ),
+    "GuessingGame": Sample(
+        (
+            'lab.widgets.GuessingGame(trigram, random, pressed="1:e ")',
+            'lab.widgets.GuessingGame(texts=["the mayor of this town went golfing with his goose"] * 2, text=1)',
+            "lab.widgets.GuessingGame(hostile, texts=corpus, text=2)",
+        ),
+        name="Text",
+        trait="text",
+        value=3,
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
@@ -206,5 +216,15 @@ SAMPLES = {
         name="utilization",
         trait="utilization_percent",
         value=80.0,
+    ),
+    "WeightFile": Sample(
+        (
+            "lab.widgets.WeightFile(random, text='the stock market crashed')",
+            "lab.widgets.WeightFile(random, tensor='norm.weight', text='the stock market crashed')",
+            "lab.widgets.WeightFile(hostile, text='the stock market crashed', edits=[['norm.weight', -1]])",
+        ),
+        name="Row",
+        trait="row",
+        value=100,
     ),
 }
