@@ -20,12 +20,13 @@ def load(name: str | os.PathLike[str]) -> TextModel:
     from lmlab.models.load import load_model
     from lmlab.tokenizer.load import load_tokenizer
 
-    folder = _folder_of(os.fspath(name))
+    folder = folder_of(os.fspath(name))
     _check_tokenizer_file(folder)
     return TextModel(load_model(folder), load_tokenizer(folder), name=_display_name(name, folder))
 
 
-def _folder_of(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """The folder that `load` opens for a name. Raises FileNotFoundError or ValueError, one sentence each."""
     from lmlab.assets import asset
     from lmlab.formats.hf_folder import heal
     from lmlab.user_folder import cache_folder

@@ -17,6 +17,7 @@ from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
+from lmlab.widgets.two_objectives import TwoObjectives
 from lmlab.widgets.weight_file import WeightFile
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "TokenCost",
     "TokenView",
     "TrainingCost",
+    "TwoObjectives",
     "WeightFile",
 ]

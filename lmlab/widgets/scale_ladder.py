@@ -114,7 +114,7 @@ def scale_ladder_view(*, name: str, quantity: str, per: str, **assumptions: Any)
 
 def _readout(by_name: dict[str, Figure], quantity: str, per: str, given: dict[str, Any]) -> Spans:
     figure, words = by_name[quantity], by_name["words"]
-    said: list[str | Span] = {
+    by_figure: dict[str, list[str | Span]] = {
         "words": [f"{round_count(given['tokens'])} tokens are ", bold(f"{figure.shown} words"), ". "],
         "bytes": [f"At {given['bytes_per_unit']:g} bytes per {per}, ", f"{figure.how.split(' × ')[0]} are ",
                   bold(figure.shown), ". "],
@@ -123,7 +123,8 @@ def _readout(by_name: dict[str, Figure], quantity: str, per: str, given: dict[st
                    bold(three_digits(figure.value / STATION_KM)), " times the space station’s height, ",
                    bold(three_digits(figure.value / EARTH_RADIUS_KM)), " Earth radii. "],
         "typing": [f"{words.shown} words take ", bold(f"{figure.shown}"), " to type without a pause. "],
-    }[quantity]  # fmt: skip
+    }  # fmt: skip
+    said = by_figure[quantity]
     target, label = SLIDE[quantity]
     far = compared(figure.value, target)
     return spans(*said, f"That is {far} {label.replace(':', '’s')}." if far else f"That is {label.replace(':', '’s')}.")

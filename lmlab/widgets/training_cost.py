@@ -146,13 +146,14 @@ def training_cost_view(run: Run, *, name: str, quantity: str, aim: str) -> Calcu
 
 
 def _readout(run: Run, figure: Figure, target: tuple[float, str] | None) -> Spans:
-    what: list[str | Span] = {
+    by_name: dict[str, list[str | Span]] = {
         "flops": ["training takes ", bold(figure.shown)],
         "days": ["one GPU needs ", bold(figure.shown)],
         "hours": ["that is ", bold(f"{figure.shown} GPU-hours")],
         "calendar": [f"{run.n_gpus:,.0f} GPUs need ", bold(figure.shown)],
         "usd": ["the GPUs cost ", bold(figure.shown)],
-    }[figure.name]
+    }
+    what = by_name[figure.name]
     speed = (
         f" at {100 * run.utilization:.4g}{NARROW}% of {run.peak_flops / 1e12:,.5g} TFLOP/s"
         if figure.name != "flops"

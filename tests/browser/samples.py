@@ -80,6 +80,17 @@ SAMPLES = {
         value="the stock market",
         text="prompt",
     ),
+    "TwoObjectives": Sample(
+        (
+            'lab.widgets.TwoObjectives(trigram, masked=random, line="the stock ___ crashed")',
+            'lab.widgets.TwoObjectives(trigram, random, masked=random, truth=None, line="___", other="")',
+            'lab.widgets.TwoObjectives(hostile, masked=hostile, truth=None, line="the ___<b>x</b>", at=1)',
+        ),
+        name="line",
+        trait="line",
+        value="the ___ market",
+        text="line",
+    ),
     "BPEMerges": Sample(
         (
             "lab.widgets.BPEMerges(merges, step=20)",
