@@ -130,9 +130,9 @@ class PositionWeights(LabWidget):
             raise ValueError(f"seed={seed!r} draws the small words: give a whole number from 0 upward.")
         own = [str(word) for word in words]
         known = len({*own, *task.SMALL}) < len(own) + len(task.SMALL)
-        if len(own) > len(task.RARE) or known or not all(1 <= len(word) <= 12 for word in own):
+        if len(own) > len(task.RARE) or known or not all(1 <= len(word) <= 10 for word in own):
             raise ValueError(
-                f"words takes up to {len(task.RARE)} different rare words of 1 to 12 letters, other than "
+                f"words takes up to {len(task.RARE)} different rare words of 1 to 10 letters, other than "
                 f"{', '.join(task.SMALL)}; got {words!r}."
             )
         self._rare = (*own, *[word for word in task.RARE if word not in own])[: len(task.RARE)]

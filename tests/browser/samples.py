@@ -159,7 +159,7 @@ SAMPLES = {
         (
             "lab.widgets.PositionWeights()",
             'lab.widgets.PositionWeights(word="walrus", place=4)',
-            'lab.widgets.PositionWeights(place=8, seed=3, words=["<b>goose</b>"])',
+            'lab.widgets.PositionWeights(place=8, seed=3, words=["<b>owl</b>"])',
         ),
         name="Its place",
         trait="place",

@@ -5,10 +5,11 @@ function picture(ctx) {
   let v = null;
   const go = place => { const to = Math.max(1, Math.min(8, place)); if (to !== ctx.get("place")) ctx.set("place", to); };
 
-  function chip(x, y, w, high, word, S, mine) {
+  function chip(x, y, w, high, word, S, mine, most) {
+    if (mine) { const need = Math.max(w - 4, [...word].length * 8.5 * S + 10 * S); x = Math.max(0, Math.min(most - need, x + w / 2 - need / 2)); w = need; } // a long word stands over its neighbors' margins
     const g = s("g", mine ? {class: "grip", style: "cursor:grab;touch-action:none"} : {});
-    g.append(mine ? rect(x + 2, y, w - 4, high, "var(--you)", {rx: 4, stroke: "#212121", "stroke-width": 1.5 * S, "stroke-dasharray": `${4 * S} ${3 * S}`}) : line(x + 4, y + high, x + w - 4, y + high, "var(--edge)", 2 * S),
-      text(x + w / 2, y + high * .66, word, {"text-anchor": "middle", class: "mono" + (mine ? " bold" : ""), style: `font-size:${mine && word.length * 9.2 * S > w ? w / word.length / .66 : 14 * S}px` + (mine ? ";fill:#212121" : "")}));
+    g.append(mine ? rect(x, y, w, high, "var(--you)", {rx: 4, stroke: "#212121", "stroke-width": 1.5 * S, "stroke-dasharray": `${4 * S} ${3 * S}`}) : line(x + 4, y + high, x + w - 4, y + high, "var(--edge)", 2 * S),
+      text(x + w / 2, y + high * .66, word, {"text-anchor": "middle", class: "mono" + (mine ? " bold" : ""), style: `font-size:${14 * S}px` + (mine ? ";fill:#212121" : "")}));
     return g;
   }
 
@@ -32,7 +33,7 @@ function picture(ctx) {
       r.weights.forEach((p, i) => { const high = Math.max(1, p * rise); parts.push(rect(X(i) + col * .2, base - high, col * .6, high, `var(--m${k + 1})`, {class: "eased", "data-row": r.name, "data-place": i, "data-p": p}),
         text(X(i) + col / 2, base - high - 6 * S, narrow || P ? (p < .005 ? "0" : Math.round(100 * p)) : p < .001 ? "0" : r.shown[i], {"text-anchor": "middle", class: i === best ? `bold ${tone}` : "s"})); });
     });
-    const rare = chip(X(now), 4 * S, col, 30 * S, v.tokens[now], S, true), svg = s("svg", {width: W, height: H, role: "img", "aria-label": v.question}, parts, rare);
+    const rare = chip(X(now), 4 * S, col, 30 * S, v.tokens[now], S, true, narrow ? W : W - end + 8 * S), svg = s("svg", {width: W, height: H, role: "img", "aria-label": v.question}, parts, rare);
     rare.addEventListener("pointerdown", e => { const x0 = svg.getBoundingClientRect().left, move = m => go(1 + Math.floor((m.clientX - x0 - left) / col)),
       up = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", up); }; addEventListener("pointermove", move); addEventListener("pointerup", up); e.preventDefault(); stage.focus({preventScroll: true}); });
     main.replaceChildren(h("h4", {}, "What each place counts for the answer ", h("span", {}, P ? "%" : narrow ? "percent" : "percent; drag the yellow word")), svg);
