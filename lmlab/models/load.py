@@ -24,6 +24,7 @@ from lmlab.formats.hf_folder import (
     write_json,
 )
 from lmlab.formats.safetensors_file import write_tensors
+from lmlab.models.ablation import is_ablated
 from lmlab.models.families import family_for, family_of
 from lmlab.models.family import Family
 from lmlab.models.transformer import Transformer
@@ -107,6 +108,8 @@ def _own_weights(model: Transformer) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = dict(model.named_parameters())
     expected = [name for row in family_for(model.config).rows(model.config) for name in row.ours]
     changed = sorted(weights.keys() ^ set(expected))
+    if not changed and is_ablated(model):  # rotary positions and the residual stream have no weights to miss
+        changed = ["a part without weights"]
     if changed:
         raise ValueError(
             f"This model's parts are not those of its config ({changed[0]} first): an ablated or quantized model is "
