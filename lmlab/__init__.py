@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.corpus import Corpus as Corpus
     from lmlab.data.corpus import corpus as corpus
     from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
+    from lmlab.data.masked import masked_windows as masked_windows
     from lmlab.data.occurrences import coverage as coverage
     from lmlab.data.town import Town as Town
     from lmlab.data.town import TownTruth as TownTruth
@@ -66,6 +67,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
     from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
     from lmlab.training.loop import train as train
+    from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
     from lmlab.training.run import TrainingRun as TrainingRun
     from lmlab.training.state import TrainState as TrainState
@@ -108,6 +110,7 @@ _HOME = {
     "corpus": "lmlab.data.corpus",
     "Corpus": "lmlab.data.corpus",
     "windows": "lmlab.data.batches",
+    "masked_windows": "lmlab.data.masked",
     "Town": "lmlab.data.town",
     "TownTruth": "lmlab.data.town",
     "coverage": "lmlab.data.occurrences",
@@ -117,6 +120,7 @@ _HOME = {
     "TrainState": "lmlab.training.state",
     "TrainingRun": "lmlab.training.run",
     "next_token": "lmlab.training.objectives",
+    "masked_token": "lmlab.training.objectives",
     # the student's side
     "check": "lmlab.exercises",
     "hint": "lmlab.exercises",

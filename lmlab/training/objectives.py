@@ -45,3 +45,13 @@ def next_token(model: nn.Module, batch: Batch, generator: torch.Generator | None
     """
     logits: Tensor = model(batch.inputs)
     return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
+
+
+def masked_token(model: nn.Module, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+    """Masked prediction (BERT, 2018): the mean surprise, in nats, at the covered tokens, given all others.
+
+    Every position sees both ways, so a target stands where its mask does: nothing is moved. A batch is one of
+    `masked_windows`. Logits (B, T, V) are scored in float32.
+    """
+    logits: Tensor = model(batch.inputs, causal=False)
+    return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
