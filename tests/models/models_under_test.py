@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lmlab.models.bigram import NeuralBigram
 from lmlab.models.counts import SequenceCounts
 from lmlab.models.language_model import LanguageModel
 from lmlab.models.mlp import MLP
@@ -53,5 +54,7 @@ def every_model() -> dict[str, LanguageModel]:
     models["flat network"] = MLP(V, d_model=8, max_seq_len=32, seed=3)
     models["flat network, hidden layer"] = MLP(V, d_model=8, max_seq_len=32, d_hidden=48, seed=3)
     models["windowed network"] = MLP(V, d_model=8, window=4, d_hidden=32, seed=3)
+    models["table"] = table = NeuralBigram(V)
+    torch.nn.init.normal_(table.table.weight, generator=torch.Generator().manual_seed(4))
     models["sequence counts"] = SequenceCounts.fit(stream, vocab_size=V, bos_id=0)
     return models

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 import torch
 
+from lmlab.models.bigram import NeuralBigram
 from lmlab.models.counts import SequenceCounts
 from lmlab.models.ngram import NGram
 from tests.models.models_under_test import random_ids
@@ -123,6 +124,52 @@ def test_millions_of_tokens_are_counted_in_seconds_and_asked_in_milliseconds():
     for place in range(50):
         model.next_log_probs(stream[None, place : place + 5])
     assert (time.process_time() - start) / 50 < 0.02
+
+
+@pytest.mark.parametrize("smoothing", ["none", "add-k", "interpolated", "backoff"])
+def test_scoring_a_text_is_picking_from_its_rows(smoothing: str):
+    model = NGram.fit(random_ids(80, seed=11, vocab_size=V), n=4, vocab_size=V, smoothing=smoothing, k=0.2)
+    texts = torch.stack([random_ids(30, seed=seed, vocab_size=V) for seed in (12, 13)])
+    for n in range(1, 5):
+        cut = model.shorter(n)
+        rows = cut.log_probs(texts)[:, :-1]
+        picked = rows.gather(-1, texts[:, 1:, None])[..., 0]
+        assert cut.log_probs_of(texts).exp().tolist() == [pytest.approx(row.exp().tolist(), abs=1e-6) for row in picked]
+
+
+def test_counts_cut_short_are_those_of_a_shorter_model():
+    stream = random_ids(200, seed=14, vocab_size=V)
+    model = NGram.fit(stream, n=5, vocab_size=V, smoothing="interpolated")
+    text = random_ids(20, seed=15, vocab_size=V)[None]
+    for n in range(1, 6):
+        fresh = NGram.fit(stream, n=n, vocab_size=V, smoothing="interpolated")
+        assert torch.equal(model.shorter(n).log_probs(text), fresh.log_probs(text))
+    for n in (0, 6, True, 2.0):
+        with pytest.raises(ValueError, match="from 1 to 5"):
+            model.shorter(n)
+
+
+def test_a_network_of_one_table_learns_the_counts():
+    """The loss of a bigram trained by gradient descent meets that of the counted one, which no table can beat."""
+    stream = random_ids(4000, seed=16, vocab_size=30)
+    stream = torch.where(
+        torch.rand(4000, generator=torch.Generator().manual_seed(1)) < 0.7, (stream * 7 + 3) % 30, stream
+    )
+    now, then = stream[:-1], stream[1:]
+    counted = -NGram.fit(stream, n=2, vocab_size=30, smoothing="none").log_probs_of(stream[None]).mean()
+    net = NeuralBigram(30)
+    start = torch.nn.functional.cross_entropy(net(now), then)
+    assert start.item() == pytest.approx(math.log(30))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(net(now), then)
+        loss.backward()
+        optimizer.step()
+    assert 0 <= loss.item() - counted.item() < 0.01
+    assert torch.allclose(net.log_probs(now[None])[0], net(now).log_softmax(-1))
+    with pytest.raises(ValueError, match="V from 1 to 20,000"):
+        NeuralBigram(0)
 
 
 @pytest.mark.parametrize(
