@@ -3,6 +3,7 @@
 from lmlab.widgets.attention import Attention
 from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
+from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
@@ -14,6 +15,7 @@ from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
+from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
@@ -24,6 +26,7 @@ __all__ = [
     "Attention",
     "BPEMerges",
     "ChainRule",
+    "ComputeReuse",
     "CoverageCurve",
     "GenerationTree",
     "GuessingGame",
@@ -35,6 +38,7 @@ __all__ = [
     "QuantizationBins",
     "Sampling",
     "ScaleLadder",
+    "ShapeFlow",
     "TokenCost",
     "TokenView",
     "TrainingCost",

@@ -175,6 +175,28 @@ SAMPLES = {
         trait="text",
         value=3,
     ),
+    "ComputeReuse": Sample(
+        (
+            'lab.widgets.ComputeReuse(random, prompt="the stock market crashed and investors panicked")',
+            'lab.widgets.ComputeReuse(random, prompt="the stock", place=1, word="a")',
+            'lab.widgets.ComputeReuse(hostile, prompt="the stock market", place=2, T=64)',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed and then",
+        text="prompt",
+    ),
+    "ShapeFlow": Sample(
+        (
+            'lab.widgets.ShapeFlow(revealed=["ids", "embeddings"], stage="embeddings")',
+            'lab.widgets.ShapeFlow(revealed=["positions"], stage="positions", text="the market rose")',
+            'lab.widgets.ShapeFlow(revealed=["batch"], stage="batch", text="<b>the</b> <img src=x onerror=x> market rose")',
+        ),
+        name="text",
+        trait="text",
+        value="bulls rose and bears panicked",
+        text="text",
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
