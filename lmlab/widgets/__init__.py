@@ -5,6 +5,7 @@ from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
+from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.next_token import NextToken
@@ -28,6 +29,7 @@ __all__ = [
     "ChainRule",
     "ComputeReuse",
     "CoverageCurve",
+    "FlopsCount",
     "GenerationTree",
     "GuessingGame",
     "NGramTable",

@@ -190,7 +190,7 @@ SAMPLES = {
         (
             'lab.widgets.ShapeFlow(revealed=["ids", "embeddings"], stage="embeddings")',
             'lab.widgets.ShapeFlow(revealed=["positions"], stage="positions", text="the market rose")',
-            'lab.widgets.ShapeFlow(revealed=["batch"], stage="batch", text="<b>the</b> <img src=x onerror=x> market rose")',
+            'lab.widgets.ShapeFlow(revealed=["batch"], stage="batch", text="<img src=x onerror=x> rose")',
         ),
         name="text",
         trait="text",
@@ -259,5 +259,15 @@ SAMPLES = {
         name="Row",
         trait="row",
         value=100,
+    ),
+    "FlopsCount": Sample(
+        (
+            "lab.widgets.FlopsCount(random, length=16)",
+            "lab.widgets.FlopsCount(random, width=64, length=32)",
+            "lab.widgets.FlopsCount(hostile, length=8)",
+        ),
+        name="Positions T",
+        trait="length",
+        value=104,
     ),
 }
