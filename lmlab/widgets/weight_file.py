@@ -125,7 +125,12 @@ def _edited(parts: Sequence[Part], edits: Sequence[Edit], losses: tuple[float, f
         return ()
     total, n = sum(part.numel for part in parts), n_zeroed(parts, edits)
     whose: Span = mono(edits[-1][0].removesuffix(".weight"))
-    said = [bold(f"{n:,} of {total:,} numbers"), f" are zero ({percent(n / total)}), the last in ", whose, ". "]
+    said: list[str | Span] = [
+        bold(f"{n:,} of {total:,} numbers"),
+        f" are zero ({percent(n / total)}), the last in ",
+        whose,
+        ". ",
+    ]
     if losses is None:
         return spans(*said, "There is no text to measure the loss on.")
     before, after = losses

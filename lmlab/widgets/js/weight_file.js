@@ -5,6 +5,7 @@ function picture(ctx) {
   const head = h("h4"), grid = h("div", {style: {position: "relative", flex: "none"}}), side = h("div", {style: {flex: 1, "min-width": 0}}), losses = h("div"), lossHead = h("h4", {style: {"margin-top": "20px"}});
   const right = h("div", {style: {flex: 1, "min-width": 0}}, head, h("div", {style: {display: "flex", gap: "20px", "align-items": "flex-start"}}, grid, side), lossHead, losses), el = h("div", {class: "cols"}, left, right);
   let v = null, items = [], painted = "";
+  ctx.input("row").box.style.flexBasis = "240px";
 
   const pick = (name, focus) => { ctx.set("row", 0, true); ctx.set("tensor", name); if (focus) items[names.indexOf(name)].focus({preventScroll: true}); };
   const short = name => name.replace(/^blocks\./, "").replace(/\.weight$/, "");
@@ -67,12 +68,12 @@ function picture(ctx) {
 
   function draw(view) {
     v = view;
-    const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000), W = aside ? Math.round(full * .55) : full, rest = aside ? full - W - (P ? 80 : 40) : full;
+    const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000), W = aside ? Math.round(full * (P ? .55 : .54)) : full, rest = aside ? full - W - (P ? 80 : 40) : full;
     el.style.flexDirection = aside ? "row" : "column"; el.style.gap = aside ? (P ? "80px" : "40px") : "24px";
     left.style.width = W + "px";
     const range = ctx.input("row").focus; range.max = ctx.input("row").spec.max = v.n_rows - 1; ctx.input("row").show(v.row);
     const focused = items.indexOf(document.activeElement);
-    areas(W); values(aside ? (P ? 340 : 232) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
+    areas(W); values(aside ? (P ? 340 : Math.min(232, rest * .44)) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
     if (focused >= 0) items[names.indexOf(v.tensor)].focus({preventScroll: true});
     ctx.input("restore").box.querySelector("button").disabled = !v.edited.length;
   }
