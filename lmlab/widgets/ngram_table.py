@@ -199,7 +199,7 @@ def _said_curve(curve: Sequence[float | None], name: str, n: int, smoothing: str
     finite = [(value, i) for i, value in enumerate(curve, 1) if value is not None]
     now = curve[min(n, len(curve)) - 1]
     if now is None:
-        return ["On new text it is lost: something it calls impossible occurs, so its perplexity is ", bold("∞"), "."]
+        return ["New text holds something it calls impossible: its perplexity is ", bold("∞"), "."]
     best = min(finite)
     said: list[str | Span] = ["On new text its perplexity is ", bold(number(now)), "; "]
     return [*said, "no n does better." if best[0] == now else f"n = {best[1]} does best, with {number(best[0])}."]

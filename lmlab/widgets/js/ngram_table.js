@@ -34,7 +34,8 @@ function picture(ctx) {
 
   function lines(v) { // the very places in the text
     const r = v.rows[at], most = ctx.present() ? 2 : 5, P = r ? r.places.slice(0, most) : [];
-    h2.replaceChildren("The very places", h("span", {}, r && r.count ? `: “${(v.context.trim() + " ").trimStart()}${r.word.replace(/^·/, "")}”, ${P.length < r.count ? `the first ${P.length} of ${r.count.toLocaleString("en-US")}` : r.count === 1 ? "1" : "all " + r.count}` : ": none"));
+    const of_ = ctx.present() ? ": " : `: “${(v.context.trim() + " ").trimStart()}${r ? r.word.replace(/^·/, "") : ""}”, `;
+    h2.replaceChildren("The very places", h("span", {}, r && r.count ? of_ + `${P.length < r.count ? `the first ${P.length} of ${r.count.toLocaleString("en-US")}` : r.count === 1 ? "1" : "all " + r.count}` : ": none"));
     const side = {flex: "1 1 0", "min-width": 0, "white-space": "pre", overflow: "hidden", "text-overflow": "ellipsis", color: "var(--ink-2)"};
     read.replaceChildren(...P.map(p => h("div", {class: "place", style: {display: "flex", "border-top": "1px solid var(--line)", padding: "calc(1.2*var(--u)) 0", "font-family": "var(--mono)", "font-size": "calc(.93*var(--body))"}},
       h("span", {style: {...side, direction: "rtl", "text-align": "right"}}, h("bdi", {dir: "ltr"}, p.before)), h("span", {style: {"white-space": "pre", background: "var(--t2)"}}, p.context),
@@ -56,11 +57,12 @@ function picture(ctx) {
     const ends = [];
     for (const [name, ps] of Object.entries(v.perplexity)) {
       const mine = name === v.smoothing, points = ps.map((p, i) => [i + 1, p]), there = points.filter(q => q[1] !== null), tone = mine ? "var(--m1)" : "var(--quiet)";
-      if (there.length > 1) { parts.push(s("path", {d: there.map(([n, p], i) => `${i ? "L" : "M"}${x(n)} ${y(p)}`).join(""), fill: "none", stroke: tone, "stroke-width": (mine ? 3 : 2) * S})); ends.push([y(there.at(-1)[1]), NICE[name], mine ? "bold n1" : "s"]); }
+      if (there.length > 1) { parts.push(s("path", {d: there.map(([n, p], i) => `${i ? "L" : "M"}${x(n)} ${y(p)}`).join(""), fill: "none", stroke: tone, "stroke-width": (mine ? 3 : 2) * S})); const [last, p] = there.at(-1), at = last === N ? null : x(last) + 10 * S; if (at === null) ends.push([y(p), NICE[name], mine ? "bold n1" : "s"]); else if (mine) parts.push(text(at, y(p) + 4.5 * S, NICE[name], {class: "bold n1 halo"})); }
       if (mine) for (const [n, p] of points) parts.push(p === null ? text(x(n), 14 * S, "∞", {"text-anchor": "middle", class: "bold n1"}) : s("circle", {cx: x(n), cy: y(p), r: (n === v.n ? 6 : 3.5) * S, fill: "var(--m1)", stroke: n === v.n ? "var(--ink)" : "none", "stroke-width": 2 * S, "data-n": n, "data-perplexity": p}));
     }
     v.others.forEach(([name, p], i) => { if (p === null) return; parts.push(line(l, y(p), W - rightRoom, y(p), `var(--m${i + 2})`, 3 * S), shape(i + 1, l + 8 * S, y(p), 5 * S, `var(--m${i + 2})`)); ends.push([y(p), `${[...name].length > 9 ? [...name].slice(0, 8).join("") + "…" : name} ${num(p)}`, `bold n${i + 2}`]); });
-    let low = -1e9; for (const [yy, said, tone] of ends.sort((a, b) => a[0] - b[0])) { low = Math.max(yy, low + 17 * S); parts.push(text(W - rightRoom + 8 * S, low + 4.5 * S, said, {class: tone})); }
+    let high = H - b; // labels keep a line's distance, the lowest at the axis
+    for (const [yy, said, tone] of ends.sort((a, b) => b[0] - a[0])) { const to = Math.min(yy, high); high = to - 17 * S; parts.push(text(W - rightRoom + 8 * S, to + 4.5 * S, said, {class: tone})); }
     curve.replaceChildren(s("svg", {width: W, height: H, role: "img", "aria-label": "perplexity on new text by n"}, parts));
   }
 
@@ -71,7 +73,7 @@ function picture(ctx) {
     shown = v; at = Math.max(0, Math.min(at, v.rows.length - 1));
     const W = narrow ? full : P ? Math.min(760, full * .42) : Math.min(430, full * .38), top = Math.max(.02, ...v.rows.flatMap(r => [r.count / Math.max(1, v.total), ...r.probabilities]));
     right.style.width = W + "px"; left.style.flex = narrow ? "none" : "1 1 0";
-    h1.replaceChildren(v.context ? `What followed “${v.context.trim()}”: ` : "What stands anywhere: ", h("span", {}, `${v.total.toLocaleString("en-US")} ${v.total === 1 ? "place" : "places"}${P ? "" : "; gray: share of the count"}`));
+    h1.replaceChildren(v.context ? `What followed “${v.context.trim()}”: ` : "What stands anywhere: ", h("span", {}, P ? "" : `${v.total.toLocaleString("en-US")} ${v.total === 1 ? "place" : "places"}; gray: share of the count`));
     header(v); list.replaceChildren(...v.rows.map((r, i) => row(v, r, i, top))); lines(v);
     h3.replaceChildren("Whose count decides: ", h("span", {}, "context, times read, share")); rungs(v); h3.hidden = ladder.hidden = P; h4.style.marginTop = P ? 0 : "calc(5*var(--u))"; ladder.style.minHeight = "228px";
     const measured = Object.keys(v.perplexity).length > 0; h4.hidden = curve.hidden = !measured;
