@@ -212,7 +212,13 @@ class TwoObjectives(LabWidget):
             raise ValueError(f'truth={truth!r} is not known: use "town", a TextModel, or None for no truth.')
         self._causal, self._masked = causal, masked
         self._truth = town_truth(masked) if truth == "town" else truth
+        self._first_at = traits.get("at", -1)
         super().__init__(**traits)
+
+    def reset(self) -> None:
+        with self.hold_trait_notifications():
+            self.at = self._first_at
+            super().reset()
 
     def compute(self) -> TwoObjectivesView:
         most = min([MOST, *(m.max_seq_len or MOST for m in (*self._causal, self._masked))])

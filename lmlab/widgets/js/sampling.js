@@ -12,7 +12,7 @@ function picture(ctx) {
   function layout(v) {
     const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), n = v.effects.length, one = n === 1;
     const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : full < 670 && n > 2 ? 13 : 15, beside = !P && full > 1030, width = beside ? Math.min(full * .66, 780) : full;
-    const bar = one ? 20 * S : Math.max(7, Math.round(26 / n)) * S * (P ? .8 : 1), row = Math.max(n * (bar + 2 * S) + 14 * S, (P ? 36 : 40) * S * (P ? .9 : 1));
+    const bar = one ? 20 * S : Math.max(7, Math.round(26 / n)) * S * (P ? .8 : 1), row = Math.max(n * (bar + 2 * S) + (P ? 8 : 14) * S, P ? 62 : 40);
     const wide = (t, px, mono, bold) => wordWidth(ctx.root, t, px, mono, bold);
     // a column a number: before, after and drawn for one model, after for several
     const cols = one ? [{name: "before", text: r => r.bars[0].shown[0], tone: "s"}, {name: "after", text: r => r.bars[0].shown[1], tone: "n1"}, {name: "drawn", text: r => r.bars[0].shown[2], tone: ""}].slice(0, v.n_drawn ? 3 : 2)
@@ -37,7 +37,7 @@ function picture(ctx) {
   function row(v, L, r, i, rows, fills) {
     const last = i === rows.length - 1, y = L.head + i * L.row, mid = y + L.row / 2, x0 = L.label, X = p => L.plot * Math.min(p, L.top) / L.top, end = x0 + L.plot + 14 * L.S + L.cols.reduce((a, c) => a + c.width, 0);
     const said = `${r.word}: ` + v.effects.map((e, j) => `${e.name} ${r.bars[j].shown[0]}, then ${r.bars[j].shown[1]}${r.bars[j].shown[2] && ", drawn " + r.bars[j].shown[2]}`).join("; ");
-    const g = s("g", {role: "option", "aria-label": said, "aria-selected": i === at, tabindex: i === at ? 0 : -1, class: "row", ...KEYS, onclick: () => focus(i), ondblclick: () => append(i), onfocus: () => detail(i), onblur: () => ctx.say(v.readout)});
+    const g = s("g", {role: "option", "aria-label": said, "aria-selected": String(i === at), tabindex: i === at ? 0 : -1, class: "row", ...KEYS, onclick: () => focus(i), ondblclick: () => append(i), onfocus: () => detail(i), onblur: () => ctx.say(ctx.view().readout)});
     const cut = r.bars.every(b => b.shown[1] === "cut");
     g.append(rect(0, y + 1, end, L.row - 2, "transparent", {class: "hit", rx: 4}));
     if (last) g.append(line(0, y, end, y, "var(--line)"));
@@ -62,7 +62,7 @@ function picture(ctx) {
     const key = (label, ...marks) => h("span", {style: {display: "inline-flex", "align-items": "center", gap: "calc(1.5*var(--u))"}}, s("svg", {width: 30 * L.S, height: 12 * L.S, "aria-hidden": "true"}, marks), label);
     const H = hatch("var(--ink-2)"), c = "var(--ink-2)", k = L.S;
     return h("div", {class: "cap", style: {display: "flex", "flex-wrap": "wrap", gap: "calc(2*var(--u)) calc(5*var(--u))", "margin-top": "calc(2*var(--u))"}},
-      key("after the sampler", rect(0, k, 30 * k, 10 * k, c)), key("taken away", H.def, rect(.6, k, 29 * k, 10 * k, H.fill, {stroke: c})),
+      L.P ? null : key("after the sampler", rect(0, k, 30 * k, 10 * k, c)), key("taken away", H.def, rect(.6, k, 29 * k, 10 * k, H.fill, {stroke: c})),
       key("added, beyond the notch", rect(0, k, 30 * k, 10 * k, c), line(15 * k, k, 15 * k, 11 * k, "var(--paper)", 2 * k)),
       ctx.view().n_drawn ? key("share of the draws", s("circle", {cx: 15 * k, cy: 6 * k, r: 4.5 * k, fill: "var(--paper)", stroke: "var(--ink)", "stroke-width": 2 * k})) : null);
   }
@@ -87,7 +87,7 @@ function picture(ctx) {
       rows = [...rows.slice(0, 4), {word: "all others", raw: "", bars: v.effects.map((e, j) => { const [b, a, d] = ["before", "after", "drawn"].map(w => sum(j, w)); return {before: b, after: a, drawn: rest.every(r => r.bars[j].drawn !== null) ? d : null, shown: [pct(b), !a && b ? "cut" : pct(a), v.n_drawn ? pct(d) : ""]}; })}];
       v = {...v, rows};
     }
-    for (const name of ["temperature", "top_k", "top_p", "min_p"]) ctx.input(name).cap.style.display = "inline"; // which is which, on a projector too
+    for (const name of ["temperature", "top_k", "top_p", "min_p"]) { ctx.input(name).cap.style.display = "inline"; ctx.input(name).focus.style.width = ctx.present() ? "240px" : ""; } // which is which, on a projector too
     shown = v; at = Math.min(at, rows.length - 1);
     const L = layout(v), height = L.head + L.row * rows.length + 4, hatched = v.effects.map((_, j) => hatch(`var(--m${j + 1})`));
     chart.replaceChildren(s("svg", {width: L.width, height, role: "listbox", "aria-label": "next words"}, hatched.map(x => x.def), header(v, L, rows), rows.map((r, i) => row(v, L, r, i, rows, hatched.map(x => x.fill))), line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S)), L.P ? "" : legend(L));

@@ -27,7 +27,7 @@ function picture(ctx) {
   // a band a model: a bar a position, as high as its answer moved
   function bands(v, L, width) {
     const n = v.reaches[0].tokens.length, side = L.narrow ? 0 : Math.min(width * .2, 190 * L.S), least = L.P ? 150 : L.narrow ? 62 : 74, fits = Math.max(3, Math.min(n, Math.floor((width - side) / least)));
-    const from = Math.max(0, Math.min(n - fits, v.at - Math.floor(fits * .7))), to = from + fits, W = Math.min((width - side) / fits, 190 * L.S), top = L.P ? 36 : L.narrow ? 44 : 24, high = L.P ? 50 : 64, band = top + high + (L.P ? 60 : 34), H = hatch("var(--line)", 8), parts = [H.def];
+    const from = Math.max(0, Math.min(n - fits, v.at - Math.floor(fits * .7))), to = from + fits, W = Math.min((width - side) / fits, 190 * L.S), top = L.P ? 36 : L.narrow ? 44 : 24, high = L.P ? 44 : 64, band = top + high + (L.P ? 56 : 34), H = hatch("var(--line)", 8), parts = [H.def];
     v.reaches.forEach((r, j) => { const y = j * (band + 8 * L.S), base = y + top + high, x = i => side + (i - from) * W, last = j === v.reaches.length - 1, what = last ? "scores each place from all others" : "scores the next from those before";
       parts.push(shape(j, 6 * L.S, L.narrow ? y + 8 * L.S : base - high / 2 - 5 * L.S, 5.5 * L.S, `var(--m${j + 1})`), text(18 * L.S, L.narrow ? y + 13 * L.S : base - high / 2, fitWord(ctx.root, r.name, (side || width / 2) - 24 * L.S, L.body, false), {class: `bold n${j + 1}`, style: `font-size:${L.body}px`}));
       if (!L.P) parts.push(...(L.narrow ? [text(24 + wordWidth(ctx.root, r.name, L.body, false, true), y + 13, what, {class: "s"})] : what.split(/ (?=from)/).map((t, k) => text(0, base - high / 2 + 20 + 17 * k, t, {class: "s"}))));
@@ -36,7 +36,7 @@ function picture(ctx) {
       parts.push(line(side, base, x(to) - 4, base, "var(--ink)", 1.25 * L.S));
       for (let i = from; i < to; i++) {
         const c = r.changes[i], up = high * c, here = i === v.at, zero = c === 0, mid = x(i) + (W - 4) / 2;
-        const g = s("g", {role: "option", tabindex: here && !j ? 0 : -1, "aria-selected": here, "aria-label": `${r.tokens[i]}, ${r.name}: its answer moves by ${r.shown[i]}`, class: "row", "data-i": i, "data-band": j, "data-change": c, ...KEYS, onclick: () => ctx.set("at", i)});
+        const g = s("g", {role: "option", tabindex: here && !j ? 0 : -1, "aria-selected": String(here), "aria-label": `${r.tokens[i]}, ${r.name}: its answer moves by ${r.shown[i]}`, class: "row", "data-i": i, "data-band": j, "data-change": c, ...KEYS, onclick: () => ctx.set("at", i)});
         g.append(rect(x(i), base - high - 18 * L.S, W - 4, high + 50 * L.S, "transparent"), rect(mid - Math.min(18 * L.S, W * .3), base - up, Math.min(36 * L.S, W * .6), up, `var(--m${j + 1})`, {class: "eased"}),
           text(mid, base - up - 6 * L.S, fitWord(ctx.root, r.shown[i], W - 2, L.note, false), {"text-anchor": "middle", class: zero ? "bold" : `n${j + 1}`}));
         const word = here ? v.new : r.tokens[i], ww = Math.min(W - 6, wordWidth(ctx.root, word, L.body, true, here) + 10 * L.S);
@@ -52,9 +52,9 @@ function picture(ctx) {
   function draw(v) {
     const held = reach.contains(document.activeElement) ? +document.activeElement.dataset.band || 0 : -1;
     shown = v;
-    const P = ctx.present(), S = P ? 2 : 1, width = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = width < 670, L = {P, S, narrow, note: P ? 28 : 13, body: P ? 30 : 15, row: P ? 50 : 36, head: P ? 52 : 30}, half = narrow ? width : (width - (P ? 80 : 40)) / 2;
+    const P = ctx.present(), S = P ? 2 : 1, width = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = width < 670, L = {P, S, narrow, note: P ? 28 : 13, body: P ? 30 : 15, row: P ? 46 : 36, head: P ? 52 : 30}, half = narrow ? width : (width - (P ? 80 : 40)) / 2;
     const n = v.models.length, code = t => h("span", {class: "mono", style: {color: "var(--ink)"}}, t), tail = t => t.length > 24 ? "…" + t.slice(-23) : t, lead = t => t.length > 24 ? t.slice(0, 23) + "…" : t;
-    reach.style.marginTop = "20px";
+    reach.style.marginTop = P ? "8px" : "20px";
     charts.replaceChildren(chart(v, L, half, v.models.slice(0, -1).map((_, j) => j), "left_truth", ["Reads the left: ", code(tail(v.left) + " ___")]), chart(v, L, half, [n - 1], "both_truth", ["Reads both sides: ", code(tail(v.left) + " ___" + lead(v.right))]));
     reach.replaceChildren(...bands(v, L, width));
     if (held >= 0) { const g = reach.querySelector(`[data-i="${v.at}"][data-band="${held}"]`); if (g) g.focus(); }
