@@ -1,6 +1,8 @@
 """What a lab shows: one file a kind, one class a widget."""
 
+from lmlab.widgets.all_sequences import AllSequences
 from lmlab.widgets.attention import Attention
+from lmlab.widgets.block_ablation import BlockAblation
 from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.compute_reuse import ComputeReuse
@@ -8,6 +10,7 @@ from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
+from lmlab.widgets.induction_heads import InductionHeads
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
@@ -24,14 +27,17 @@ from lmlab.widgets.two_objectives import TwoObjectives
 from lmlab.widgets.weight_file import WeightFile
 
 __all__ = [
+    "AllSequences",
     "Attention",
     "BPEMerges",
+    "BlockAblation",
     "ChainRule",
     "ComputeReuse",
     "CoverageCurve",
     "FlopsCount",
     "GenerationTree",
     "GuessingGame",
+    "InductionHeads",
     "NGramTable",
     "NextToken",
     "ParameterGrowth",

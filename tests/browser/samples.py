@@ -197,6 +197,17 @@ SAMPLES = {
         value="bulls rose and bears panicked",
         text="text",
     ),
+    "AllSequences": Sample(
+        (
+            "lab.widgets.AllSequences()",
+            'lab.widgets.AllSequences(prompt="the market rose", threshold=0.005)',
+            'lab.widgets.AllSequences(prompt="<img src=x onerror=x> rose", zoom="the stock")',
+        ),
+        name="Filled: at least",
+        trait="threshold",
+        value=0.004,
+        text="prompt",
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
@@ -269,5 +280,25 @@ SAMPLES = {
         name="Positions T",
         trait="length",
         value=104,
+    ),
+    "InductionHeads": Sample(
+        (
+            "lab.widgets.InductionHeads()",
+            "lab.widgets.InductionHeads(steps=20, seed=2).train().wait()",
+            'lab.widgets.InductionHeads(steps=20, seed=1, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Seed",
+        trait="seed",
+        value=5,
+    ),
+    "BlockAblation": Sample(
+        (
+            "lab.widgets.BlockAblation()",
+            'lab.widgets.BlockAblation(part="norm", seed=2)',
+            'lab.widgets.BlockAblation(part="whole", seed=1, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Seed",
+        trait="seed",
+        value=5,
     ),
 }

@@ -79,7 +79,7 @@ def test_it_trains_and_refuses_to_be_saved(part: str, tmp_path) -> None:
     train(state, CountingStream(), next_token, 20, lambda _, point: losses.append(point.loss))
     assert losses[-1] < losses[0]
     assert is_ablated(without)
-    with pytest.raises(ValueError, match="ablated .* model is for looking at"):
+    with pytest.raises(ValueError, match=r"ablated .* model is for looking at"):
         save_model(without, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
@@ -100,7 +100,7 @@ def test_parts_come_out_one_after_the_other() -> None:
 
 
 def test_a_part_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no part 'brain' .* residual, norm, attention, mlp, position"):
+    with pytest.raises(ValueError, match=r"no part 'brain' .* residual, norm, attention, mlp, position"):
         ablate(small(), "brain")
 
 
