@@ -20,6 +20,7 @@ from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.shape_flow import ShapeFlow
+from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
@@ -47,6 +48,7 @@ __all__ = [
     "Sampling",
     "ScaleLadder",
     "ShapeFlow",
+    "ShiftedLabels",
     "TokenCost",
     "TokenView",
     "TrainingCost",

@@ -97,7 +97,7 @@ def read_words(tokenizer: WordTokenizer, text: str) -> tuple[list[str], list[str
 
 def read_shape(guess: str, sizes: Mapping[str, int]) -> str:
     """A guess as a shape: ``6, 4`` and ``T D`` and ``(6,4)`` are ``(6, 4)``; anything else as it was typed."""
-    parts = re.findall(r"\d+|[A-Za-z]", guess)
+    parts = re.findall(r"\d+|[A-Za-z]", re.sub(r"(?<=\d)\s*x\s*(?=\d)", ",", guess))
     if not parts or not all(part.isdigit() or part.upper() in sizes for part in parts):
         return guess
     return shown_shape([int(part) if part.isdigit() else sizes[part.upper()] for part in parts])

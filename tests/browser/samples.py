@@ -208,6 +208,17 @@ SAMPLES = {
         value=0.004,
         text="prompt",
     ),
+    "ShiftedLabels": Sample(
+        (
+            "lab.widgets.ShiftedLabels(corpus, tok)",
+            'lab.widgets.ShiftedLabels(corpus, tok, text="the stock", shift="0")',
+            'lab.widgets.ShiftedLabels(corpus, tok, text="<b>the</b> market", shift="0")',
+        ),
+        name="text",
+        trait="text",
+        value="the stock market rose",
+        text="text",
+    ),
     "Prediction": Sample(
         (
             'lab.widgets.Prediction("test.a", "How likely is panic?", 0.618, unit="%", truth=0.6, by="town")',
