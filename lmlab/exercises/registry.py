@@ -22,8 +22,12 @@ Probe = Callable[["Student", random.Random], str | None]
 
 LABS = {  # the file of exercises here -> the notebook
     "start_here": "00_start_here",
+    "scale": "01_scale",
     "next_word": "02_next_word",
+    "sampling": "03_sampling",
+    "counting": "04_counting",
     "tokenization": "05_tokenization",
+    "attention": "07_attention",
 }
 
 

@@ -24,7 +24,8 @@ function picture(ctx) {
   function draw(v) {
     const held = tree.contains(document.activeElement), chosen = nexts.contains(document.activeElement) ? [...nexts.querySelectorAll("[role=option]")].indexOf(document.activeElement) : -1;
     shown = v;
-    ctx.input("edit").box.style.flexBasis = ctx.present() ? "390px" : "230px";
+    const wide = ctx.root.clientWidth > 720; // narrower than that, the style sheet stacks them
+    ctx.input("edit").box.style.flexBasis = ctx.present() ? "390px" : "190px"; ctx.input("prompt").box.style.flexBasis = wide ? "300px" : "100%";
     const P = ctx.present(), S = P ? 2 : 1, width = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), note = P ? 28 : 13, body = P ? 30 : 15, n = v.models.length;
     const names = v.models.map(name => fitWord(ctx.root, name, Math.max(40 * S, width * .3 / n), note, false));
     const columns = names.map((name, j) => Math.max(wordWidth(ctx.root, name, note, false, true) + 22 * S, ...v.twigs.map(t => wordWidth(ctx.root, t.products_shown[j], body, false, true))) + 14 * S);

@@ -70,10 +70,10 @@ function picture(ctx) {
   function panel(v, L) {
     draw1.textContent = v.n_drawn ? "Draw again" : "Draw 10,000";
     if (L.P) return [h("div", {style: {display: "flex", gap: "8px 40px", "align-items": "center", "flex-wrap": "wrap", "font-size": "var(--body)"}}, draw1, legend(L), v.effects.map((e, i) => e.fit && h("span", {}, mark(i), "p = ", h("b", {class: `n${i + 1}`}, e.fit_shown[1]))))];
-    const name = (e, i) => h("td", {}, mark(i), h("span", {class: `n${i + 1}`, style: {"font-weight": 700}}, fitWord(ctx.root, e.name, 110, 15, false)));
-    const said = v.n_drawn ? `${v.n_drawn.toLocaleString("en-US")} tokens, seed ${v.seed}` : "and count them against the bars";
-    const head = h("tr", {}, ["", "tokens kept", "equal choices", ...(v.n_drawn ? ["χ² / degrees", "p"] : [])].map(t => h("th", {}, t)));
-    const lines = v.effects.map((e, i) => h("tr", {}, name(e, i), h("td", {}, e.kept), h("td", {}, e.choices[0] === e.choices[1] ? e.choices[1] : `${e.choices[0]} → ${e.choices[1]}`), v.n_drawn ? [h("td", {}, e.fit_shown[0]), h("td", {style: {"font-weight": 700}, "data-p": e.fit ? e.fit.p : ""}, e.fit_shown[1])] : []));
+    const said = v.n_drawn ? `${v.n_drawn.toLocaleString("en-US")} tokens, seed ${v.seed}` : "and count them against the bars", room = v.effects.length > 2 ? 60 : 110;
+    const head = h("tr", {}, h("th", {}), v.effects.map((e, i) => h("th", {}, mark(i), h("span", {class: `n${i + 1}`, style: {"font-weight": 700}}, fitWord(ctx.root, e.name, room, 13, false)))));
+    const one = (label, cell, attrs = () => ({})) => h("tr", {}, h("td", {}, label), v.effects.map(e => h("td", attrs(e), cell(e))));
+    const lines = [one("tokens left", e => e.kept), one("worth equal choices, before", e => e.choices[0]), one("after", e => e.choices[1]), ...(v.n_drawn ? [one("χ² / degrees of freedom", e => e.fit_shown[0]), one("p, if the bars are true", e => e.fit_shown[1], e => ({"data-p": e.fit ? e.fit.p : "", style: {"font-weight": 700}}))] : [])];
     const words = v.effects.filter(e => e.words.length).map((e, i) => h("div", {style: {"margin-top": "calc(4*var(--u))", "max-height": "94px", overflow: "hidden"}}, h("div", {class: "cap"}, v.effects.length > 1 ? `${e.name}, the first drawn` : "the first drawn"), e.words.map(w => h("span", {class: "tok"}, w)))).slice(0, 2);
     return [h("h4", {}, "The whole distribution"), h("table", {}, h("thead", {}, head), h("tbody", {}, lines)),
       h("div", {style: {display: "flex", gap: "calc(3*var(--u))", "align-items": "center", "margin-top": "calc(4*var(--u))"}}, draw1, h("span", {class: "cap"}, said)), ...words];

@@ -10,7 +10,7 @@ function picture(ctx) {
     const names = slots.map(j => fitWord(ctx.root, v.models[j], width * .3, L.note, false)), known = v.rows.some(r => r[truth] !== null);
     const cols = names.map((n, k) => Math.max(wordWidth(ctx.root, n, L.note, false, true) + 22 * L.S, ...v.rows.map(r => wordWidth(ctx.root, r.shown[slots[k]], L.body))) + 12 * L.S);
     if (known) cols.unshift(wordWidth(ctx.root, "truth", L.note, false, true) + 36 * L.S);
-    const plot = Math.max(40, width - label - cols.reduce((a, b) => a + b, 0) - 10 * L.S), bar = Math.round(18 / slots.length + 2) * L.S, rows = v.rows.slice(0, L.P ? 3 : 5), X = p => plot * Math.min(1, p), height = L.head + L.row * rows.length + 4;
+    const plot = Math.max(40, width - label - cols.reduce((a, b) => a + b, 0) - 10 * L.S), bar = Math.round((L.P ? 9 : 18) / slots.length + 2) * L.S, rows = v.rows.slice(0, L.P ? 3 : 5), X = p => plot * Math.min(1, p), height = L.head + L.row * rows.length + 4;
     const parts = percentTicks(1, plot / 46 / L.S).flatMap(t => [line(label + X(t), L.head - 4, label + X(t), height - 4, "var(--line)"), text(label + X(t), L.head - 9 * L.S, Math.round(100 * t) + NARROW + "%", {"text-anchor": "middle", class: "s"})]);
     let x = label + plot + 10 * L.S;
     cols.forEach((c, k) => { x += c; const j = k - (known ? 1 : 0), name = j < 0 ? "truth" : names[j], w = wordWidth(ctx.root, name, L.note, false, true) + 11 * L.S;
