@@ -43,7 +43,7 @@ function picture(ctx) {
       text(x(v.upper) + 8 * S, step_ * .62, `${num(v.lower)} to ${num(v.upper)}`, {class: "b halo"}));
     else parts.push(text(l + 8 * S, step_ * .62, "press a key", {class: "s"}));
     v.players.forEach((p, i) => { const y = (i + 1) * step_;
-      parts.push(shape(i, l - 20 * S - wide(short(p.name), S), y + step_ * .5, 5 * S, `var(--m${i + 1})`), label(y, short(p.name), `bold n${i + 1}`));
+      parts.push(shape(i, l - 20 * S - wide(short(p.name), S), y + step_ * .5, 5 * S, `var(--m${i + 1})`), label(y, short(p.name), `bold n${i + 1}`)); parts.at(-1).append(s("title", {}, p.name));
       if (p.bits !== null) parts.push(rect(l, y + 8 * S, x(Math.min(p.bits, top)) - l, step_ - 16 * S, `var(--m${i + 1})`, {class: "eased", "data-player": p.name, "data-bits": p.bits}), text(x(Math.min(p.bits, top)) + 8 * S, y + step_ * .62, num(p.bits), {class: `b n${i + 1}`})); });
     parts.push(line(l, 0, l, rows * step_, "var(--ink)", 1.25 * S));
     chart.replaceChildren(s("svg", {width: W, height: H, role: "img", "aria-label": "bits a character of all players"}, parts));
