@@ -123,7 +123,10 @@ def test_the_widget_moves_the_word_and_says_who_follows():
     w.word, w.place = "comet", place + 1
     assert w.shown.tokens[place] == "comet"
     assert w.shown.place == w.shown.never == place
-    assert f"gives comet, at place {place + 1}, {w.shown.rows[0].shown[place]} of its weight" in w.sentence
+    assert (
+        f"gives comet, at place {place + 1}, over 95\u202f% of its weight; flat, one matrix gives it under 20\u202f%"
+        in w.sentence
+    )
     assert "never stood here: attention says comet" in w.sentence
     assert [row.right for row in w.shown.rows][:2] == [True, False]
     before = w.shown.tokens
