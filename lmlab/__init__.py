@@ -38,8 +38,13 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.exercises import progress as progress
     from lmlab.exercises import reveal as reveal
     from lmlab.machine_report import doctor as doctor
+    from lmlab.models.ablation import ablate as ablate
+    from lmlab.models.ablation import without_heads as without_heads
     from lmlab.models.bigram import NeuralBigram as NeuralBigram
     from lmlab.models.counts import SequenceCounts as SequenceCounts
+    from lmlab.models.flops import counted_flops as counted_flops
+    from lmlab.models.induction import induction_scores as induction_scores
+    from lmlab.models.induction import look_back_scores as look_back_scores
     from lmlab.models.kv_cache import KVCache as KVCache
     from lmlab.models.language_model import LanguageModel as LanguageModel
     from lmlab.models.linear import quantize_model as quantize_model
@@ -53,6 +58,15 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.quantization import quantize as quantize
     from lmlab.sampling import Sampler as Sampler
     from lmlab.sampling import generate as generate
+    from lmlab.systems.compute import gpu_days as gpu_days
+    from lmlab.systems.compute import n_sheets as n_sheets
+    from lmlab.systems.compute import n_words as n_words
+    from lmlab.systems.compute import rental_usd as rental_usd
+    from lmlab.systems.compute import stack_km as stack_km
+    from lmlab.systems.compute import text_bytes as text_bytes
+    from lmlab.systems.compute import training_flops as training_flops
+    from lmlab.systems.compute import typing_years as typing_years
+    from lmlab.systems.compute import utilization as utilization
     from lmlab.text_model import Candidate as Candidate
     from lmlab.text_model import Generation as Generation
     from lmlab.text_model import Step as Step
@@ -102,6 +116,10 @@ _HOME = {
     "TransformerConfig": "lmlab.models.transformer",
     "Trace": "lmlab.models.trace",
     "KVCache": "lmlab.models.kv_cache",
+    "ablate": "lmlab.models.ablation",
+    "without_heads": "lmlab.models.ablation",
+    "induction_scores": "lmlab.models.induction",
+    "look_back_scores": "lmlab.models.induction",
     "load_model": "lmlab.models.load",
     "save_model": "lmlab.models.load",
     "quantize": "lmlab.quantization",
@@ -121,6 +139,17 @@ _HOME = {
     "TrainingRun": "lmlab.training.run",
     "next_token": "lmlab.training.objectives",
     "masked_token": "lmlab.training.objectives",
+    # what it costs
+    "n_words": "lmlab.systems.compute",
+    "text_bytes": "lmlab.systems.compute",
+    "n_sheets": "lmlab.systems.compute",
+    "stack_km": "lmlab.systems.compute",
+    "typing_years": "lmlab.systems.compute",
+    "training_flops": "lmlab.systems.compute",
+    "gpu_days": "lmlab.systems.compute",
+    "rental_usd": "lmlab.systems.compute",
+    "utilization": "lmlab.systems.compute",
+    "counted_flops": "lmlab.models.flops",
     # the student's side
     "check": "lmlab.exercises",
     "hint": "lmlab.exercises",

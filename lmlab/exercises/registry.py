@@ -27,6 +27,7 @@ LABS = {  # the file of exercises here -> the notebook
     "sampling": "03_sampling",
     "counting": "04_counting",
     "tokenization": "05_tokenization",
+    "neural": "06_neural",
     "attention": "07_attention",
 }
 

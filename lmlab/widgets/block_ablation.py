@@ -174,6 +174,11 @@ class BlockAblation(TrainingFigure):
             arm.advance(keep_on=self.goes_on)
             yield
 
+    @property
+    def stored(self) -> dict[str, float]:
+        """The loss at the end of each stored run, in nats a token, by what was switched off."""
+        return {arm: points[-1].loss for arm, points in self._stored.items()}
+
     def compute(self) -> FigureView:
         arm = self.arm
         points = tuple(arm.points) if arm else ()
