@@ -203,7 +203,7 @@ def _rest(bars: Sequence[Bar]) -> Bar:
         return bars[0]
     before, after = (max(0.0, 1 - sum(values)) for values in zip(*((b.before, b.after) for b in bars), strict=True))
     known = [b.drawn for b in bars if b.drawn is not None]
-    drawn = max(0.0, 1 - sum(known)) if len(known) == len(bars) else None
+    drawn = max(0.0, round(1 - sum(known), 9)) if len(known) == len(bars) else None
     clean = [0.0 if value < 2e-6 else value for value in (before, after)]  # rounding of a sum that is one
     return _shown_bar(clean[0], clean[1], drawn)
 

@@ -28,7 +28,7 @@ from lmlab.text_model.gaps import (
 )
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._candidates import same_vocabulary
-from lmlab.widgets._style import Span, Spans, bold, model_name, mono, percent, spans, token_name
+from lmlab.widgets._style import Span, Spans, bold, model_name, mono, percent, plain, safe_html, spans, token_name
 from lmlab.widgets.next_token import town_truth
 
 CAUSAL = 3  # models that read from the left, at most; one more is the masked one
@@ -219,6 +219,26 @@ class TwoObjectives(LabWidget):
         with self.hold_trait_notifications():
             self.at = self._first_at
             super().reset()
+
+    def __repr__(self) -> str:
+        """Facts alone: a masked model is one that has just been trained, and its digits differ between machines."""
+        text = f"{type(self).__name__}: {self._error or plain(self._facts())}"
+        return text if len(text) <= 110 else text[:109] + "…"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data["text/html"] = safe_html(spans(self._error) if self._error else self._facts())
+        return data, metadata
+
+    def _facts(self) -> Spans:
+        view = self.shown
+        assert isinstance(view, TwoObjectivesView)
+        moved = [max(reach.changes[: view.at], default=0.0) for reach in view.reaches]
+        by = [
+            f"{'exactly 0' if most == 0 else 'more than 0'} in {name}"
+            for most, name in zip(moved, view.models, strict=True)
+        ]
+        return spans(mono(view.new), " for ", mono(view.old), " moves the answers before it by ", ", ".join(by))
 
     def compute(self) -> TwoObjectivesView:
         most = min([MOST, *(m.max_seq_len or MOST for m in (*self._causal, self._masked))])

@@ -118,6 +118,16 @@ def test_a_masked_model_learns_what_a_causal_one_cannot_see() -> None:
     assert odds["np"] > odds["pd"] + 1, "what stands behind the gap decides"
 
 
+def test_what_is_stored_with_a_notebook_are_facts_without_digits_of_a_fresh_model(
+    random_model: lab.TextModel, masked: lab.TextModel
+) -> None:
+    w = TwoObjectives(random_model, masked=masked, truth=None, line="the ___ market", other="goose")
+    assert repr(w).endswith("moves the answers before it by exactly 0 in random, more than 0 in masked")
+    assert "%" not in w._repr_mimebundle_()[0]["text/html"]
+    w.at = 0
+    assert repr(w).endswith("exactly 0 in masked")
+
+
 @pytest.mark.parametrize("text", ["", "___", "___ ___", "😀", "\x00", "x" * 10_000, "<img src=x onerror=alert(1)> ___"])
 def test_any_line_and_any_replacement_have_an_answer(
     random_model: lab.TextModel, masked: lab.TextModel, text: str
