@@ -113,6 +113,7 @@ class LabWidget(anywidget.AnyWidget):
     _error = traitlets.Unicode().tag(sync=True)
     _done = traitlets.Int().tag(sync=True)  # the number of answers given, so that the page sees each one
     _live = traitlets.Bool(True).tag(sync=True)  # fast enough to compute at every keystroke
+    _clicks: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the last presses, each with its number
 
     @traitlets.default("presenter")
     def _default_presenter(self) -> bool:
@@ -133,6 +134,7 @@ class LabWidget(anywidget.AnyWidget):
         self._lock = threading.RLock()  # one computation at a time
         self._gate = threading.Lock()  # guards the two fields below, never held while computing
         self._wanted = 0
+        self._heard = 0  # the number of the last press that was acted on
         self._worker: threading.Thread | None = None
         self._raised: Exception | None = None
         self._ready = False
@@ -144,7 +146,7 @@ class LabWidget(anywidget.AnyWidget):
         asks = [name for name in self.controls if not self.traits()[name].metadata["control"].local]
         for name in (*asks, *self.inputs):
             self.observe(self._on_change, names=name)
-        self.on_msg(self._on_message)
+        self.observe(self._on_clicks, names="_clicks")
         self._answer(self._wanted)
         self._ready = True
 
@@ -196,8 +198,13 @@ class LabWidget(anywidget.AnyWidget):
     def _on_change(self, _: Any) -> None:
         self.refresh()
 
-    def _on_message(self, _: Any, content: Any, __: Any) -> None:
-        name = content.get("click") if isinstance(content, dict) else None
+    def _on_clicks(self, change: Any) -> None:
+        for n, name in change.new:
+            if n > self._heard:
+                self._heard = n
+                self._press(name)
+
+    def _press(self, name: Any) -> None:
         try:
             if name == "reset":
                 self.reset()

@@ -114,7 +114,7 @@ def test_traits_may_be_set_from_many_threads() -> None:
 def test_reset_returns_to_the_state_that_the_cell_made() -> None:
     w = Square(n=9)
     w.n = 3
-    w._on_message(None, {"click": "reset"}, None)
+    w._clicks = [[1, "reset"]]  # as a press of the key arrives
     assert w.n == 9
     assert w.shown.square == 81
 

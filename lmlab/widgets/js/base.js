@@ -60,9 +60,9 @@ const CONTROLS = {
     let timer = 0;
     const box = h("textarea", {rows: 1, wrap: "off", "aria-label": spec.name, spellcheck: "false", autocomplete: "off",
       placeholder: spec.placeholder, ...KEYS});
-    const commit = () => { clearTimeout(timer); ctx.stale(false);
-      if (box.value.length > LIMIT) ctx.error(`This text has ${box.value.length.toLocaleString("en-US")} characters; at most ${LIMIT.toLocaleString("en-US")} are read here. Shorten it.`);
-      else ctx.set(spec.name, box.value); };
+    const commit = () => { const value = box.value; clearTimeout(timer); ctx.stale(false); // which draws, and with it the box, as it was
+      if (value.length > LIMIT) ctx.error(`This text has ${value.length.toLocaleString("en-US")} characters; at most ${LIMIT.toLocaleString("en-US")} are read here. Shorten it.`);
+      else ctx.set(spec.name, value); };
     const grow = () => { const n = Math.min(4, box.value.split("\n").length); // four lines at most, then it scrolls
       box.style.cssText = n > 1 ? `height:calc(var(--ctl) + ${1.45 * (n - 1)}em);line-height:1.45;padding-top:.45em` : ""; };
     box.addEventListener("input", () => { clearTimeout(timer); grow();
@@ -127,7 +127,9 @@ function mount(model, el, kind) {
       model.set(name, value); model.save_changes();
       if (!quietly && !asked && !(inputs[name] && inputs[name].local)) { asked = performance.now(); clearInterval(ticker); ticker = setInterval(waiting, 100); }
     },
-    click(name) { if (picture.click && picture.click(name)) return; model.send({click: name}); },
+    // a press travels with the state: as a message of its own it would overtake what still waits to be sent
+    click(name) { if (picture.click && picture.click(name)) return;
+      const past = model.get("_clicks").slice(-9); model.set("_clicks", [...past, [past.length ? past[past.length - 1][0] + 1 : 1, name]]); model.save_changes(); },
     // the readout; while it changes many times a second a screen reader is told to wait for its rest
     say(list) { read.setAttribute("aria-busy", "true"); clearTimeout(quiet); quiet = setTimeout(() => read.setAttribute("aria-busy", "false"), 500);
       read.replaceChildren(...spans(list)); },
