@@ -120,30 +120,30 @@ class FlopsCount(LabWidget):
 
     def reset(self) -> None:
         """Forget all counts but the cell's own."""
-        self._counts, self._all_widths = {}, False
         super().reset()
+        self._counts, self._all_widths = {}, False  # a count that is under way ends in the old ones
         self.refresh()
 
-    def count(self, width: int, length: int) -> FlopCount:
+    def count(self, width: int, length: int, counts: dict[tuple[int, int], FlopCount] | None = None) -> FlopCount:
         """Operations of one step at this width and length, counted once."""
-        key = (width, length)
-        if key not in self._counts:
-            self._counts[key] = counted_flops(self._for(width, length), length)
-        return self._counts[key]
+        counts = self._counts if counts is None else counts
+        if (width, length) not in counts:
+            counts[width, length] = counted_flops(self._for(width, length), length)
+        return counts[width, length]
 
     def compute(self) -> FlopsCountView:
-        width, length = self.width, self.length
-        self.count(width, length)
+        counts, width, length = self._counts, self.width, self.length
+        self.count(width, length, counts)
         if self._all_widths:
             for doubling in range(6):
                 other = WIDEST // self._step // 2**doubling * self._step
-                self.count(max(self._step, other), length)
+                self.count(max(self._step, other), length, counts)
             self._all_widths = False
         return flops_count_view(
             self._name_of_model,
             width,
             length,
-            dict(self._counts),
+            dict(counts),
             done=self._runs(width, length),
             narrowest=self._step,
         )

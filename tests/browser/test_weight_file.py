@@ -72,7 +72,9 @@ def test_a_row_zeroed_by_mouse_costs_what_the_model_by_hand_loses(page, file):
     area(file, UP).click()
     file.expect_readout("Row 0 of blocks.1.mlp.up")
     file.readout_after(lambda: file.drag_slider("Row", row))
-    row = page.ask("w.row")
+    row = int(file.control("Row").input_value())
+    page.expect("w.row", row)
+    file.expect_readout(f"Row {row} of")
     numbers = file.root.locator("[data-numbers]").get_attribute("data-numbers")
     assert [float(x) for x in numbers.split()] == pytest.approx(
         page.ask(f"town.model.get_parameter({UP!r})[{row}, :12].tolist()"), abs=1e-3
