@@ -169,7 +169,8 @@ class LabWidget(anywidget.AnyWidget):
 
     def wait(self, timeout: float = 30.0) -> LabWidget:
         """Return when the picture is that of the present state. Raises TimeoutError after ``timeout`` seconds."""
-        worker = self._worker
+        with self._gate:  # or it is read between its making and its start
+            worker = self._worker
         if worker is not None and worker is not threading.current_thread():
             worker.join(timeout)
             if worker.is_alive():
