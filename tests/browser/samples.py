@@ -168,7 +168,7 @@ SAMPLES = {
     "GuessingGame": Sample(
         (
             'lab.widgets.GuessingGame(trigram, random, pressed="1:e ")',
-            'lab.widgets.GuessingGame(texts=[f"{w} of this town went golfing once again" for w in ("One", "Two", "Six")])',
+            'lab.widgets.GuessingGame(texts=[f"{w} of our geese went golfing this very day" for w in "ABC"])',
             "lab.widgets.GuessingGame(hostile, texts=corpus, text=2)",
         ),
         name="Text",
