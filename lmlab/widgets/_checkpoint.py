@@ -66,6 +66,7 @@ def parts_of(model: nn.Module) -> tuple[Part, ...]:
 
 
 def spread_of(tensor: Tensor) -> float:
+    """The root of the mean square of its numbers."""
     return float(tensor.detach().float().square().mean().sqrt())
 
 
