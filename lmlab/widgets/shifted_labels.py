@@ -160,10 +160,8 @@ def _readout(shift: int, runs: tuple[Run, ...], floor: float | None, n: int) -> 
             " nats per token, and it predicts nothing: asked for the next word, it repeats the last.",
         ]
         return spans(*said)
-    said += [
-        "the word that follows" if shift == 1 else "the one after the next",
-        ". On news that it never saw the loss ",
-    ]
+    said += [("the word that follows" if shift == 1 else "the one after the next") + have]
+    said += [". On text that it never saw the loss "]
     said += ["is ", bold(_rough(losses[shift])), " nats per token"]
     if shift == 1 and floor is not None:
         said += [f"; no model can go below {number(floor)}"]

@@ -24,11 +24,11 @@ def test_labels_and_probabilities_of_a_text_typed_here(page):
     tokenizer, learned, held_out, _ = town_news()
     words = "the stock market crashed rose and investors panicked celebrated".split()
     for shift in (1, 0):
-        text = " ".join(random.choices(words, k=6))
+        text = "the " + " ".join(random.choices(words, k=5))
         w.root.get_by_role("radio", name=str(shift), exact=True).check(force=True)
         w.expect_readout(f"Shift {shift}:")
         w.enter_prompt(text, name="text")
-        page.expect("w.wait().shown.positions[1].reads", text.split()[0])
+        page.expect("w.wait().text", text, seconds=30)
         w.page.wait_for_timeout(300)
         ids = [tokenizer.bos_id, *tokenizer.encode(text)]
         names = ["⟨end⟩", *(tokenizer.token_text(i).replace(" ", "·") for i in ids[1:])]
