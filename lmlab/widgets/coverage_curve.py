@@ -224,7 +224,8 @@ class CoverageCurve(FigureWidget):
         first = first_seen(self._stream, new.ids(self._tokenizer), LONGEST, boundary=self._tokenizer.bos_id)
         self._shares = shares_of(first, self._sizes)
         options = {"size": {"options": tuple((str(s), f"{s:,}") for s in self._sizes)}}
-        super().__init__(options=options, **{"size": str(self._sizes[-1]), **traits})
+        hidden = {"size"} if len(self._sizes) == 1 else set()
+        super().__init__(options=options, hidden=hidden, **{"size": str(self._sizes[-1]), **traits})
 
     def compute(self) -> CoverageView:
         sizes = {str(s): s for s in self._sizes}
@@ -251,6 +252,7 @@ def tokens_of(corpus: Corpus) -> Tokenizer:
 
 
 def corpus_of(text: Corpus | str) -> Corpus:
+    """A corpus as it is, or a text whose paragraphs are its documents. Raises ValueError for anything else."""
     if isinstance(text, Corpus):
         return text
     if isinstance(text, str):

@@ -49,13 +49,13 @@ function picture(ctx) {
   }
 
   function plot(v, W) {
-    const P = ctx.present(), S = P ? 2 : 1, H = (P ? 150 : 200) * S, l = 40 * S, b = 24 * S, rightRoom = 96 * S, N = Math.max(1, ...Object.values(v.perplexity).map(c => c.length));
+    const P = ctx.present(), S = P ? 2 : 1, H = (P ? 150 : 200) * S, l = 40 * S, b = 24 * S, rightRoom = 116 * S, N = Math.max(1, ...Object.values(v.perplexity).map(c => c.length));
     const all = [...Object.values(v.perplexity).flat(), ...v.others.map(o => o[1])].filter(p => p !== null && p > 0), lo = Math.max(1, Math.min(...all) * .85), hi = Math.max(...all) * 1.15;
     const x = n => l + (W - l - rightRoom) * (n - 1) / Math.max(1, N - 1), top = 24 * S, y = p => H - b - (H - b - top) * Math.log(p / lo) / Math.log(hi / lo);
     const parts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].filter((t, i, a) => t >= lo && t <= hi && (hi / lo < 200 || String(t)[0] !== "2")).flatMap(t => [line(l, y(t), W - rightRoom, y(t), "var(--line)"), text(l - 8 * S, y(t) + 4.5 * S, t.toLocaleString("en-US"), {"text-anchor": "end", class: "s"})]);
     for (let n = 1; n <= N; n++) parts.push(text(x(n), H - 4 * S, n === 1 ? "n = 1" : n, {"text-anchor": "middle", class: n === v.n ? "bold" : "s"}));
     const ends = [];
-    for (const [name, ps] of Object.entries(v.perplexity)) {
+    for (const [name, ps] of Object.entries(v.perplexity).filter(([name, ps]) => name === v.smoothing || !ps.includes(null)).sort(([name]) => name === v.smoothing ? 1 : -1)) {
       const mine = name === v.smoothing, points = ps.map((p, i) => [i + 1, p]), there = points.filter(q => q[1] !== null), tone = mine ? "var(--m1)" : "var(--quiet)";
       if (there.length > 1) { parts.push(s("path", {d: there.map(([n, p], i) => `${i ? "L" : "M"}${x(n)} ${y(p)}`).join(""), fill: "none", stroke: tone, "stroke-width": (mine ? 3 : 2) * S})); const [last, p] = there.at(-1), at = last === N ? null : x(last) + 10 * S; if (at === null) ends.push([y(p), NICE[name], mine ? "bold n1" : "s"]); else if (mine) parts.push(text(at, y(p) + 4.5 * S, NICE[name], {class: "bold n1 halo"})); }
       if (mine) for (const [n, p] of points) parts.push(p === null ? text(x(n), 14 * S, "∞", {"text-anchor": "middle", class: "bold n1"}) : s("circle", {cx: x(n), cy: y(p), r: (n === v.n ? 6 : 3.5) * S, fill: "var(--m1)", stroke: n === v.n ? "var(--ink)" : "none", "stroke-width": 2 * S, "data-n": n, "data-perplexity": p}));
@@ -71,14 +71,15 @@ function picture(ctx) {
     if (P) v = {...v, rows: v.rows.slice(0, 4)};
     if (!shown || shown.context !== v.context) at = 0;
     shown = v; at = Math.max(0, Math.min(at, v.rows.length - 1));
+    ctx.input("k").box.hidden = v.smoothing !== "add-k";
     const W = narrow ? full : P ? Math.min(760, full * .42) : Math.min(430, full * .38), top = Math.max(.02, ...v.rows.flatMap(r => [r.count / Math.max(1, v.total), ...r.probabilities]));
     right.style.width = W + "px"; left.style.flex = narrow ? "none" : "1 1 0";
-    h1.replaceChildren(v.context ? `What followed “${v.context.trim()}”: ` : "What stands anywhere: ", h("span", {}, P ? "" : `${v.total.toLocaleString("en-US")} ${v.total === 1 ? "place" : "places"}; gray: share of the count`));
+    h1.replaceChildren(v.context ? `What followed “${v.context.trim()}”${P ? "" : ": "}` : P ? "What stands anywhere" : "What stands anywhere: ", h("span", {}, P ? "" : `${v.total.toLocaleString("en-US")} ${v.total === 1 ? "place" : "places"}; gray: share of the count`));
     header(v); list.replaceChildren(...v.rows.map((r, i) => row(v, r, i, top))); lines(v);
     h3.replaceChildren("Whose count decides: ", h("span", {}, "context, times read, share")); rungs(v); h3.hidden = ladder.hidden = P; h4.style.marginTop = P ? 0 : "calc(5*var(--u))"; ladder.style.minHeight = "228px";
     const measured = Object.keys(v.perplexity).length > 0; h4.hidden = curve.hidden = !measured;
     h4.replaceChildren("Perplexity on new text, ", h("span", {}, "by n; log scale")); if (measured) plot(v, W);
-    said.replaceChildren("It writes on: ", h("span", {}, v.silent ? "then falls silent: it never read this" : "at most 24 tokens")); sample.replaceChildren(h("span", {style: {color: "var(--ink)"}}, (ctx.get("prompt") || "").slice(-60)), v.sample + (v.silent ? " …" : "")); h5.hidden = sample.hidden = P && measured;
+    said.replaceChildren("It writes on: ", h("span", {}, v.silent ? "then falls silent: it never read this" : "at most 24 tokens")); sample.replaceChildren(h("span", {style: {color: "var(--ink)"}}, (ctx.get("prompt") || "").slice(-60)), v.sample + (v.silent ? " …" : ""));
     if (held) { answered = true; focus(at); answered = false; }
   }
 
