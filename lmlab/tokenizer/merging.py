@@ -37,17 +37,16 @@ def merge(piece: bytes, ranks: Mapping[bytes, int], *, below: int = _NEVER) -> l
 
 def _merge_short(piece: bytes, ranks: Mapping[bytes, int], below: int) -> list[bytes]:
     rank_of = ranks.get
-    parts = [piece[n : n + 1] for n in range(len(piece))]
-    waiting = [rank_of(piece[n : n + 2], _NEVER) for n in range(len(piece) - 1)]
+    cuts = list(range(len(piece) + 1))  # token n is piece[cuts[n]:cuts[n + 1]]
+    waiting = [rank_of(piece[n : n + 2], _NEVER) for n in cuts[:-2]]  # what tokens n and n + 1 make together
     while waiting and (rank := min(waiting)) < below:
         n = waiting.index(rank)
-        joined = parts[n] = parts[n] + parts.pop(n + 1)
-        del waiting[n]
+        del waiting[n], cuts[n + 1]
         if n < len(waiting):
-            waiting[n] = rank_of(joined + parts[n + 1], _NEVER)
+            waiting[n] = rank_of(piece[cuts[n] : cuts[n + 2]], _NEVER)
         if n:
-            waiting[n - 1] = rank_of(parts[n - 1] + joined, _NEVER)
-    return parts
+            waiting[n - 1] = rank_of(piece[cuts[n - 1] : cuts[n + 1]], _NEVER)
+    return [piece[start:end] for start, end in pairwise(cuts)]
 
 
 def boundary_ranks(piece: bytes, ranks: Mapping[bytes, int], *, below: int = _NEVER) -> list[int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import regex
@@ -62,6 +62,20 @@ _ASCII = {r"\p{L}": "A-Za-z", r"\p{Lu}": "A-Z", r"\p{Ll}": "a-z", r"\p{N}": "0-9
 _ASCII |= dict.fromkeys((r"\p{Lt}", r"\p{Lm}", r"\p{Lo}", r"\p{M}"), "")
 
 
+# A long text is split part by part, so that one "é" in it does not cost all of it the fast engine.
+_PART = 1000
+
+
+def _parts(text: str) -> Iterator[str]:
+    """`text` in parts of about a thousand characters, where a boundary is certain; longer where there is none."""
+    start = 0
+    while start < len(text):
+        cut = _CUT.search(text, start + _PART)
+        end = cut.start() if cut else len(text)
+        yield text[start:end]
+        start = end
+
+
 class Splitter:
     """One way to cut text into pre-tokens, compiled."""
 
@@ -79,6 +93,14 @@ class Splitter:
 
     def pieces(self, text: str) -> list[str]:
         """The pre-tokens of `text`; what the pattern passes over between two matches is one too."""
+        if not self._ascii or len(text) < 2 * _PART or text.isascii():
+            return self._pieces(text)
+        found: list[str] = []
+        for part in _parts(text):
+            found += self._pieces(part)
+        return found
+
+    def _pieces(self, text: str) -> list[str]:
         if self._ascii and text.isascii():
             return self._ascii.findall(text)
         found: list[str] = self._pattern.findall(text)

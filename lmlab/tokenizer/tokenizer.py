@@ -23,6 +23,10 @@ from lmlab.tokenizer.unicode_text import checked_characters
 #: More characters than this are not encoded in one call: a slip of the clipboard must not hang the notebook.
 MAX_TEXT_CHARACTERS = 8_000_000
 
+#: Whole chunks of text are remembered after this many characters. To look one up is faster than to look up its
+#: pieces, but to remember it costs as much as to encode it five times: it pays where text goes on and on.
+REMEMBER_CHUNKS_FROM = 8_000_000
+
 # Beginning-of-sequence tokens of the published families, the first that is in the vocabulary wins.
 _BOS_NAMES = ("<|endoftext|>", "<|begin_of_text|>", "<s>")
 
@@ -66,6 +70,7 @@ class Tokenizer:
         )
         self._piece_ids = PieceIds(self._ids, self.ranks)
         self._chunk_ids = ChunkIds(self._splitter, self._piece_ids)
+        self._n_seen = 0  # characters encoded so far, counted until the chunks are remembered too
 
     @property
     def vocab_size(self) -> int:
@@ -92,6 +97,9 @@ class Tokenizer:
         return ids
 
     def _encode_plain(self, text: str) -> list[int]:
+        if self._n_seen < REMEMBER_CHUNKS_FROM:
+            self._n_seen += len(text)
+            return list(chain.from_iterable(map(self._piece_ids.__getitem__, self._splitter.pieces(text))))
         head, *tail = self._splitter.chunks(text)
         ids = list(chain.from_iterable(map(self._piece_ids.__getitem__, self._splitter.pieces(head))))
         ids += chain.from_iterable(map(self._chunk_ids.__getitem__, tail))

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import regex
 
+from lmlab.tokenizer import split as split_module
 from lmlab.tokenizer.split import SPLITS, Splitter, pretokens, splitter
 from tests.tokenizer.random_text import mixed_text
 
@@ -34,6 +35,18 @@ def test_pieces_chunks_and_counts_agree_with_the_plain_pattern(name, seed):
     assert cut.pieces(head) + [piece for chunk in tail for piece in cut.pieces(" " + chunk)] == plain
     documents = [text, mixed_text(seed + 1000, 50), "", "x ", "  "]
     assert cut.count(documents) == Counter(piece for one in documents for piece in regex.findall(SPLITS[name], one))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_long_text_has_the_pieces_of_its_parts(name, monkeypatch):
+    monkeypatch.setattr(split_module, "_PART", 20)
+    for seed in range(20):
+        text = mixed_text(seed + 300, 80)
+        assert splitter(name).pieces(text) == regex.findall(SPLITS[name], text)
+    parts = list(split_module._parts("a few words " * 50))
+    assert "".join(parts) == "a few words " * 50
+    assert 20 <= min(map(len, parts[:-1])) <= max(map(len, parts)) < 30
+    assert list(split_module._parts("x" * 90)) == ["x" * 90]
 
 
 def test_what_a_pattern_passes_over_is_a_piece_too():

@@ -170,7 +170,11 @@ def test_remembering_changes_nothing_and_stays_bounded(monkeypatch):
     tokenizer, log = train_bpe(mixed_text(1, 300), vocab_size=350, specials=())
     for seed in range(6):
         text = mixed_text(seed, 100)
-        assert tokenizer.encode(text) == log.tokenizer().encode(text) == tokenizer.encode(text)
+        monkeypatch.setattr(tokenizer_module, "REMEMBER_CHUNKS_FROM", 0)
+        remembered = tokenizer.encode(text)
+        monkeypatch.setattr(tokenizer_module, "REMEMBER_CHUNKS_FROM", 10**9)
+        assert remembered == log.tokenizer().encode(text) == tokenizer.encode(text)
+        assert tokenizer._chunk_ids
         assert max(len(tokenizer._piece_ids), len(tokenizer._chunk_ids)) <= 50
     tokenizer.encode("x" * 1000)
     assert max(map(len, tokenizer._piece_ids)) <= known_ids.MAX_CHARACTERS
@@ -178,6 +182,7 @@ def test_remembering_changes_nothing_and_stays_bounded(monkeypatch):
 
 def test_two_threads_may_encode_at_once(tok, monkeypatch):
     monkeypatch.setattr(known_ids, "MAX_ENTRIES", 20)
+    monkeypatch.setattr(tokenizer_module, "REMEMBER_CHUNKS_FROM", 3_000)  # half of the texts
     texts = [mixed_text(seed, 80) for seed in range(12)]
     expected = [tok.encode(text) for text in texts]
     got: dict[int, list[list[int]]] = {}
