@@ -105,7 +105,7 @@ def _traces(part: str, live: Points, stored: Mapping[str, Points]) -> list[dict[
 
 
 def _layout(part: str, live: Points, final: Mapping[str, float], counted: float) -> dict[str, Any]:
-    most = 1.36 * max(final.values())  # beyond the longest bar stand the numbers
+    most = 1.6 * max(final.values())  # beyond the longest bar stand the numbers
 
     def words(text: str, x: float, y: Any, ref: tuple[str, str], anchor: str = "right", **more: Any) -> dict[str, Any]:
         return {"text": text, "x": x, "y": y, "xref": ref[0], "yref": ref[1], "xanchor": anchor,
@@ -113,27 +113,27 @@ def _layout(part: str, live: Points, final: Mapping[str, float], counted: float)
 
     head, cells = {"yanchor": "bottom"}, ("x domain", "y")
     notes = [
-        words("<b>Loss</b> at the end", 0, 1.02, ("x domain", "y domain"), "left", **head),
-        words("stored", 0.86, 1.02, ("x domain", "y domain"), font={"color": "ink-2"}, **head),
-        words("● live", 1.02, 1.02, ("x domain", "y domain"), font={"color": "m1-text"}, **head),
-        words("<b>Loss</b>, nats a token", 0, 1.02, ("x2 domain", "y2 domain"), "left", **head),
+        words("<b>Loss</b> at the end, nats", 0, 1.02, ("x domain", "y domain"), "left", **head),
+        words("stored", 0.84, 1.02, ("x domain", "y domain"), font={"color": "ink-2"}, **head),
+        words("live", 1.04, 1.02, ("x domain", "y domain"), font={"color": "m1-text"}, **head),
+        words("<b>Loss</b>, nats", 0, 1.02, ("x2 domain", "y2 domain"), "left", **head),
         words(f"counting pairs: {number(counted)}", counted, 0, ("x", "y domain"), "left",
               yanchor="bottom", xshift=4, font={"color": "ink-2"}),
         words("whole", 97, final["whole"], ("x2", "y2"), yanchor="top"),
-        *(words(number(final[arm]), 0.86, SHORT[arm], cells) for arm in ARMS),
+        *(words(number(final[arm]), 0.84, SHORT[arm], cells) for arm in ARMS),
     ]  # fmt: skip
     if live:
-        notes.append(words(f"<b>{number(live[-1].loss)}</b>", 1.02, SHORT[part], cells, font={"color": "m1-text"}))
+        notes.append(words(f"<b>{number(live[-1].loss)}</b>", 1.04, SHORT[part], cells, font={"color": "m1-text"}))
     line = {"type": "line", "x0": counted, "x1": counted, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain",
             "line": {"color": "ink", "width": 1.5, "dash": "dash"}}  # fmt: skip
     return {
-        "xaxis": {"domain": [0, 0.6], "range": [0, most], "tickvals": [0, 1, 2, 3, 4], "zeroline": False},
+        "xaxis": {"range": [0, most], "tickvals": [0, 1, 2, 3, 4], "domain": [0, 0.6], "zeroline": False},
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": [SHORT[a] for a in reversed(ARMS)],
-                  "range": [-1.1, 5.5], "showgrid": False},
-        "xaxis2": {"domain": [0.72, 1], "anchor": "y2", "range": [0, STEPS], "title": {"text": "step"}},
+                  "range": [-1.2, 5.5], "showgrid": False, "dtick": 1},
+        "xaxis2": {"domain": [0.72, 1], "anchor": "y2", "range": [0, 1.04 * STEPS], "title": {"text": "step"}},
         "yaxis2": {"anchor": "x2", "range": [0, 8], "zeroline": False},
         "barmode": "overlay",
-        "margin": {"l": 8, "r": 12, "t": 26, "b": 8},
+        "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [line],
         "annotations": notes,
     }  # fmt: skip

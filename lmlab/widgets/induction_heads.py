@@ -175,7 +175,7 @@ def _layout(steps: int, done: bool) -> dict[str, Any]:
                    "categoryarray": [*HEADS, "all"], "tickangle": 0, "title": {"text": "layer.head"}},
         "yaxis3": {"range": [0, 124], "domain": [0, 0.36], "anchor": "x3", "tickvals": [0, 50, 100]},
         "legend": {"x": 0.01, "y": 0.99, "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
-        "margin": {"l": 8, "r": 12, "t": 26, "b": 8},
+        "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [across(guess, "x", "y"), across(math.log(V), "x2", "y2")],
         "annotations": notes,
     }  # fmt: skip

@@ -50,6 +50,15 @@ def test_a_part_chosen_by_keyboard_trains_live_and_stops(page):
     assert live["y"][:2] == pytest.approx([p.loss for p in arm.points[:2]], abs=0.02)
 
 
+def test_the_chart_fills_its_place_when_the_type_grows(page):
+    w = page.widget("BlockAblation")
+    fills = """(root) => { const place = root.querySelector('[role=img]'), svg = place.querySelector('.main-svg');
+      return Math.abs(svg.clientWidth - place.clientWidth) < 2 && Math.abs(svg.clientHeight - place.clientHeight) < 2; }"""
+    for on in (True, False):
+        w.present(on)
+        page.page.wait_for_function(fills, arg=w.root.element_handle())
+
+
 def test_photographs(page):
     w = page.widget("BlockAblation")
     page.execute("w.part = 'mlp'; w.seed = 0; w.train().wait()")

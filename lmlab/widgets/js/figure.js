@@ -21,6 +21,7 @@ function picture(ctx) {
     el.setAttribute("aria-label", v.question);
     const Plotly = await plotly(ctx.model), size = parseFloat(ctx.color("note")), axis = {gridcolor: "line", linecolor: "ink", zerolinecolor: "line", automargin: true};
     const layout = {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: "ink", size, family: getComputedStyle(ctx.root).fontFamily},
+      width: el.clientWidth, height: el.clientHeight, // plotly itself keeps the size that it had before
       colorway: ["m1", "m2", "m3", "m4"], margin: {l: 8, r: 16, t: 8, b: 8}, hoverlabel: {bgcolor: "paper", font: {color: "ink"}}, ...v.figure.layout};
     for (const key of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter(k => /^[xy]axis\d*$/.test(k))])) layout[key] = {...axis, ...layout[key]};
     await Plotly.react(el, themed(v.figure.data), themed(layout), {displaylogo: false, displayModeBar: false, responsive: true});
