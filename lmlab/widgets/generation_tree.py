@@ -73,7 +73,7 @@ def generation_tree_view(tree: TextTree, at: int, temperature: float) -> Generat
     ended = tree.ended(at)
     return GenerationTreeView(
         question="What could it have written instead?",
-        about=f"GenerationTree · {' · '.join(names)} · cpu",
+        about=f"GenerationTree · {count(len(names), 'model')} · cpu",
         readout=_readout(tree, twigs, at),
         foot=spans(
             mono("next_log_probs(ids (B, T = 1), state) → (B, V), state"),

@@ -28,7 +28,19 @@ from lmlab.text_model.gaps import (
 )
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._candidates import same_vocabulary
-from lmlab.widgets._style import Span, Spans, bold, model_name, mono, percent, plain, safe_html, spans, token_name
+from lmlab.widgets._style import (
+    Span,
+    Spans,
+    bold,
+    count,
+    model_name,
+    mono,
+    percent,
+    plain,
+    safe_html,
+    spans,
+    token_name,
+)
 from lmlab.widgets.next_token import town_truth
 
 CAUSAL = 3  # models that read from the left, at most; one more is the masked one
@@ -92,7 +104,7 @@ def two_objectives_view(
     left, right = tok.decode([i for i in line.left if i != tok.bos_id]), tok.decode(list(line.right))
     return TwoObjectivesView(
         question="What may a model look at when it fills a gap?",
-        about=f"TwoObjectives · {' · '.join(names)} · cpu",
+        about=f"TwoObjectives · {count(len(names), 'model')} · cpu",
         readout=_readout(names, rows, reaches, at, old, new),
         foot=_foot(line, possible),
         labels={"line": f"A line with a gap, {GAP}", "other": f"Replace {old} by"},

@@ -11,7 +11,7 @@ function picture(ctx) {
   // everything that depends on width, projector or number of models, decided in one place
   function layout(v) {
     const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), n = v.effects.length, one = n === 1;
-    const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : full < 670 && n > 2 ? 13 : 15, beside = !P && full > 1030, width = beside ? Math.min(full * .66, 780) : full;
+    const note = P ? 28 : 13, body = P ? (full < 1100 ? 28 : 30) : full < 670 && n > 2 ? 13 : 15, beside = !P && full > 1030 && n < 3, width = beside ? Math.min(full * .66, 780) : full;
     const bar = one ? 20 * S : Math.max(7, Math.round(26 / n)) * S * (P ? .8 : 1), row = Math.max(n * (bar + 2 * S) + (P ? 8 : 14) * S, P ? 62 : 40);
     const wide = (t, px, mono, bold) => wordWidth(ctx.root, t, px, mono, bold);
     // a column a number: before, after and drawn for one model, after for several
@@ -72,7 +72,7 @@ function picture(ctx) {
     if (L.P) return [h("div", {style: {display: "flex", gap: "8px 40px", "align-items": "center", "flex-wrap": "wrap", "font-size": "var(--body)"}}, draw1, legend(L), v.effects.map((e, i) => e.fit && h("span", {}, mark(i), "p = ", h("b", {class: `n${i + 1}`}, e.fit_shown[1]))))];
     const said = v.n_drawn ? `${v.n_drawn.toLocaleString("en-US")} tokens, seed ${v.seed}` : "and count them against the bars", room = v.effects.length > 2 ? 60 : 110;
     const head = h("tr", {}, h("th", {}), v.effects.map((e, i) => h("th", {}, mark(i), h("span", {class: `n${i + 1}`, style: {"font-weight": 700}}, fitWord(ctx.root, e.name, room, 13, false)))));
-    const one = (label, cell, attrs = () => ({})) => h("tr", {}, h("td", {}, label), v.effects.map(e => h("td", attrs(e), cell(e))));
+    const one = (label, cell, attrs = () => ({})) => h("tr", {}, h("td", {style: {"white-space": "normal"}}, label), v.effects.map(e => h("td", attrs(e), cell(e))));
     const lines = [one("tokens left", e => e.kept), one("worth equal choices, before", e => e.choices[0]), one("after", e => e.choices[1]), ...(v.n_drawn ? [one("χ² / degrees of freedom", e => e.fit_shown[0]), one("p, if the bars are true", e => e.fit_shown[1], e => ({"data-p": e.fit ? e.fit.p : "", style: {"font-weight": 700}}))] : [])];
     const words = v.effects.filter(e => e.words.length).map((e, i) => h("div", {style: {"margin-top": "calc(4*var(--u))", "max-height": "94px", overflow: "hidden"}}, h("div", {class: "cap"}, v.effects.length > 1 ? `${e.name}, the first drawn` : "the first drawn"), e.words.map(w => h("span", {class: "tok"}, w)))).slice(0, 2);
     return [h("h4", {}, "The whole distribution"), h("table", {}, h("thead", {}, head), h("tbody", {}, lines)),

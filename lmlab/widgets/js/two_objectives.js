@@ -26,11 +26,11 @@ function picture(ctx) {
 
   // a band a model: a bar a position, as high as its answer moved
   function bands(v, L, width) {
-    const n = v.reaches[0].tokens.length, side = L.narrow ? 0 : Math.min(width * .2, 190 * L.S), least = L.P ? 150 : L.narrow ? 62 : 74, fits = Math.max(3, Math.min(n, Math.floor((width - side) / least)));
+    const n = v.reaches[0].tokens.length, side = L.narrow ? 0 : Math.min(width * .2, 190 * L.S), least = L.P ? 150 : L.narrow ? 62 : 74, fits = Math.min(n, Math.max(3, Math.floor((width - side) / least)));
     const from = Math.max(0, Math.min(n - fits, v.at - Math.floor(fits * .7))), to = from + fits, W = Math.min((width - side) / fits, 190 * L.S), top = L.P ? 36 : L.narrow ? 44 : 24, high = L.P ? 44 : 64, band = top + high + (L.P ? 56 : 34), H = hatch("var(--line)", 8), parts = [H.def];
-    v.reaches.forEach((r, j) => { const y = j * (band + 8 * L.S), base = y + top + high, x = i => side + (i - from) * W, last = j === v.reaches.length - 1, what = last ? "scores each place from all others" : "scores the next from those before";
-      parts.push(shape(j, 6 * L.S, L.narrow ? y + 8 * L.S : base - high / 2 - 5 * L.S, 5.5 * L.S, `var(--m${j + 1})`), text(18 * L.S, L.narrow ? y + 13 * L.S : base - high / 2, fitWord(ctx.root, r.name, (side || width / 2) - 24 * L.S, L.body, false), {class: `bold n${j + 1}`, style: `font-size:${L.body}px`}));
-      if (!L.P) parts.push(...(L.narrow ? [text(24 + wordWidth(ctx.root, r.name, L.body, false, true), y + 13, what, {class: "s"})] : what.split(/ (?=from)/).map((t, k) => text(0, base - high / 2 + 20 + 17 * k, t, {class: "s"}))));
+    v.reaches.forEach((r, j) => { const y = j * (band + 8 * L.S), base = y + top + high, x = i => side + (i - from) * W, last = j === v.reaches.length - 1, who = fitWord(ctx.root, r.name, L.narrow ? width * .4 : side - 24 * L.S, L.body, false), what = last ? "scores each place from all others" : "scores the next from those before";
+      parts.push(shape(j, 6 * L.S, L.narrow ? y + 8 * L.S : base - high / 2 - 5 * L.S, 5.5 * L.S, `var(--m${j + 1})`), text(18 * L.S, L.narrow ? y + 13 * L.S : base - high / 2, who, {class: `bold n${j + 1}`, style: `font-size:${L.body}px`}));
+      if (!L.P) parts.push(...(L.narrow ? [text(24 + wordWidth(ctx.root, who, L.body, false, true), y + 13, what, {class: "s"})] : what.split(/ (?=from)/).map((t, k) => text(0, base - high / 2 + 20 + 17 * k, t, {class: "s"}))));
       const future = r.blind.slice(from, to).filter(Boolean).length;
       if (future) parts.push(rect(x(from), base - high, future * W - 4, high, H.fill), !L.P && future * W > 150 && text(x(from) + 8 * L.S, base - high + 16 * L.S, "may not look ahead", {class: "s"}));
       parts.push(line(side, base, x(to) - 4, base, "var(--ink)", 1.25 * L.S));
