@@ -158,7 +158,7 @@ def _readout(game: Game, players: Sequence[Player], lower: float | None, upper: 
 
 
 class GuessingGame(LabWidget):
-    """Shannon's game on texts that no model here has read: your bits a character beside each model's.
+    """Shannon's game on texts drawn afresh: your bits a character beside each model's.
 
     ``models`` are up to four text models; ``texts`` a corpus or a list of texts, of which the first lines are played
     (without them, fresh ones from the town). ``pressed`` are the keys pressed in the text of this number: ``"1:th "``;
