@@ -68,7 +68,7 @@ function picture(ctx) {
     if (at.length === v.path.length) zoom(v.path.slice(0, -1)); // the first column leads back
     else if (at.length < PLACES) zoom(at);
   }
-  return {el, draw, keys: [["↑ ↓", "walk a column"], ["←", "to the word before"], ["→", "to the likeliest word after"], ["Enter", "enlarge; on the first column, back"]], key(e) {
+  return {el, draw, click(name) { if (name === "reset") ctx.set("zoom", ""); return false; }, keys: [["↑ ↓", "walk a column"], ["←", "to the word before"], ["→", "to the likeliest word after"], ["Enter", "enlarge; on the first column, back"]], key(e) {
     if (!leaf) return false;
     const column = boxes.filter(b => b.path.length === at.length), i = column.findIndex(b => b.path.join() === at.join()), go = {ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: column.length - 1, PageDown: i + 16, PageUp: i - 16}[e.key];
     if (go !== undefined) point(column[Math.max(0, Math.min(column.length - 1, go))].path);

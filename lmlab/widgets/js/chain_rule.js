@@ -4,6 +4,7 @@ const pen = document.createElement("canvas").getContext("2d");
 function picture(ctx) {
   const legend = h("div", {class: "cap", style: {display: "flex", gap: "var(--u) calc(6*var(--u))", "flex-wrap": "wrap", "align-items": "center", "margin-bottom": "calc(3*var(--u))"}});
   const chart = h("div"), el = h("div", {}, legend, chart), box = ctx.input("text").el, toggle = ctx.input("show_truth"), muted = new Set();
+  const first = ctx.get("show_truth");
   let v = null, at = 0;
   const wide = (t, px, mono) => { pen.font = `700 ${px}px ${mono ? ctx.color("mono") : getComputedStyle(ctx.root).fontFamily}`; return pen.measureText(t).width * 1.04; };
   const cut = (t, room, px, mono = true) => wide(t, px, mono) <= room ? t : [...t].slice(0, Math.max(2, Math.floor(room / wide("0", px, mono)) - 1)).join("") + "…";
@@ -12,15 +13,15 @@ function picture(ctx) {
   // a word takes a place along one axis, its surprise runs along the other; where columns would be too narrow they lie on their side
   function layout() {
     const P = ctx.present(), S = P ? 2 : 1, W = Math.max(260, ctx.root.clientWidth - (P ? 96 : 50)), M = v.columns.length - v.has_truth, n = v.words.length, many = M > 1;
-    const note = P ? 28 : 13, body = P ? (W < 1100 ? 28 : 30) : 15, longest = Math.max(...v.words.map(w => wide(w.text, body, true)));
-    const left = many ? Math.max(...v.columns.map(c => wide(c, note))) + 26 * S : 46 * S, tail = (P ? 165 : W < 1000 ? 150 : 190) * S, step = (W - left - tail) / n, up = step >= Math.max(Math.min(longest, 150 * S) + 2 * S, 58 * S);
+    const note = P ? 28 : 13, body = P ? (W < 1100 ? 28 : 30) : 15, longest = px => Math.max(...v.words.map(w => wide(w.text, px, true)));
+    const left = many ? Math.max(...v.columns.map(c => wide(c, note))) + 26 * S : 46 * S, tail = (P ? 165 : W < 1000 ? 150 : 190) * S, step = (W - left - tail) / n, up = step >= Math.max(Math.min(longest(note), 150 * S) + 3 * S, 58 * S);
     const so = Array.from({length: M}, (_, k) => v.words.reduce((out, w) => [...out, out.at(-1) === null || w.surprise[k] === null ? null : out.at(-1) + w.surprise[k]], [0]));
     const ends = finite(v.totals.slice(0, M)), most = Math.max(1, ...finite(so.flat()), v.claim ? v.claim.totals[0] : 0, ...(v.first ? finite(v.first.totals) : []));
     const by = [.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4].find(d => most / d <= 6.1) || 1e5, top = ends.length ? Math.ceil(most / by - 1e-9) * by : most * 1.15;
-    const L = {P, S, W, M, n, many, note, body, up, so, by, top};
+    const L = {P, S, W, M, n, many, note, body, up, so, by, top, px: up && step < longest(body) + 2 * S ? note : body};
     if (up) Object.assign(L, {l: left, step, bar: Math.min(84 * S, step * .66), head: 36 * S, base: P ? 380 : 338, label: step - S, last: W - 126 * S, cols: [], lastBar: 84 * S});
     else {
-      const bar = (many ? (P ? 7 : 9) * M + 4 : P ? 15 : 18) * S, step = Math.max(bar + (P ? 8 : 12) * S, (P ? 27 : 34) * S), l = Math.min(W * .34, Math.max(longest, 90 * S) + 24 * S);
+      const bar = (many ? (P ? 7 : 9) * M + 4 : P ? 15 : 18) * S, step = Math.max(bar + (P ? 8 : 12) * S, (P ? 27 : 34) * S), l = Math.min(W * .34, Math.max(longest(body), 90 * S) + 24 * S);
       const cols = many ? v.columns.slice(0, M).map((c, k) => 14 * S + Math.max(wide(c, note) + 16 * S, wide(v.total_cost[k], body), ...v.words.map(w => wide(w.cost[k], body)))) : [wide("1 in 520,000", body)];
       const head = (many ? 62 : 40) * S, base = head + step * n;
       Object.assign(L, {l, step, bar, head, base, label: l - 22 * S, cols, room: Math.max(60 * S, W - l - sum(cols) - (many ? 12 : 62) * S), last: base + 10 * S, lastBar: bar});
@@ -66,10 +67,10 @@ function picture(ctx) {
 
   // what is written about a column: its word, and beside one model's bar or in rows of their own what it costs
   function written(L, i, w, tip, tone) {
-    const {S, up, body} = L, thick = i === L.n ? L.lastBar : L.bar, mid = L.at(i) + thick / 2, low = mid + body * .34, t = cut(w.text, L.label, body), size = wide(t, body, true), x = up ? mid : L.l - 16 * S, y = up ? L.base + 27 * S : low, out = [];
+    const {S, up, body, px} = L, thick = i === L.n ? L.lastBar : L.bar, mid = L.at(i) + thick / 2, low = mid + body * .34, t = cut(w.text, L.label, px), size = wide(t, px, true), x = up ? mid : L.l - 16 * S, y = up ? L.base + 27 * S : low, out = [];
     const put = (x, y, t, tone, anchor, data) => out.push(text(x, y, t, {"text-anchor": anchor, class: tone, style: `font-size:${body}px`, "paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 4, ...data}));
     if (w.yours) out.push(rect((up ? x - size / 2 : x - size) - 7 * S, y - 18 * S, size + 14 * S, 26 * S, "var(--you)", {stroke: "#212121", "stroke-width": 1.5 * S, "stroke-dasharray": "4 3", rx: 4 * S}));
-    out.push(text(x, y, t, {"text-anchor": up ? "middle" : "end", class: tone, style: `font-size:${body}px` + (w.yours ? ";fill:var(--on-you)" : "")}));
+    out.push(text(x, y, t, {"text-anchor": up ? "middle" : "end", class: tone, style: `font-size:${px}px` + (w.yours ? ";fill:var(--on-you)" : "")}));
     const data = k => ({"data-cost": i === L.n ? "total" : i, "data-column": v.columns[k]});
     let end = L.W - sum(L.cols);
     if (L.many) for (let k = 0; k < L.M; k++) up ? put(mid, L.base + (54 + 27 * k) * S, w.cost[k], `n${k + 1}`, "middle", data(k)) : put(end += L.cols[k], low, w.cost[k], `n${k + 1}`, "end", data(k));
@@ -120,7 +121,7 @@ function picture(ctx) {
   function detail(w) { ctx.say([["mono", w.text], ["", ": "], ...v.columns.flatMap((c, k) => [[v.has_truth && k === v.columns.length - 1 ? "b" : `m${k + 1}`, c], ["", ` ${w.shown[k]}` + (w.cost[k] === "–" ? "" : `, ${w.cost[k]} ${v.unit}`) + (k < v.columns.length - 1 ? "; " : ". ")]]), ["", w.hidden ? "" : "Enter writes another word here."]]); }
   function edit() { const w = v.words[at]; if (w && !w.hidden) { box.focus(); box.setSelectionRange(w.start, w.end); } }
   const flip = () => { if (toggle) ctx.set("show_truth", !ctx.get("show_truth")); return true; };
-  return {el, draw, click: name => name === "show_truth" && flip(), keys: [["← →", "walk the words"], ["Enter", "write another word there"], ["t", "hide or show the truth"], ["1–4", "hide or show a model"]], key(e) {
+  return {el, draw, click(name) { if (name === "reset") { muted.clear(); ctx.set("show_truth", first); draw(v); } return name === "show_truth" && flip(); }, keys: [["← →", "walk the words"], ["Enter", "write another word there"], ["t", "hide or show the truth"], ["1–4", "hide or show a model"]], key(e) {
     const to = step({key: {ArrowDown: "ArrowRight", ArrowUp: "ArrowLeft"}[e.key] || e.key}, at, 0, v.words.length - 1);
     if (to !== undefined) focus(to);
     else if (e.key === "Enter" || e.key === " ") edit();
