@@ -160,12 +160,12 @@ def _layout(steps: int, done: bool) -> dict[str, Any]:
     notes = [
         words("<b>Copied right</b>, percent", 0, 1.02),
         words("<b>Loss</b>, nats a token", 0, 1.05, "2"),
-        words("<b>… with a head silenced</b>", 0, 1.05, "3"),
+        words("<b>… a head silent</b>", 0, 1.05, "3"),
         words(f"a blind guess: {guess:.1f}", steps, guess, on="", **right),
         words(f"ln V = {number(math.log(V))}", steps, math.log(V), "2", on="", **right),
     ]
     if not done:
-        notes.append(words("when the training is over", 0.5, 0.4, "3", xanchor="center", font={"color": "ink-2"}))
+        notes.append(words("after the training", 0.5, 0.4, "3", xanchor="center", font={"color": "ink-2"}))
     return {
         "xaxis": {"range": [0, steps], "domain": [0, 0.58], "title": {"text": "step"}, "zeroline": False},
         "yaxis": {"range": [0, 104], "zeroline": False},

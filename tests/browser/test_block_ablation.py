@@ -52,8 +52,8 @@ def test_a_part_chosen_by_keyboard_trains_live_and_stops(page):
 
 def test_the_chart_fills_its_place_when_the_type_grows(page):
     w = page.widget("BlockAblation")
-    fills = """(root) => { const place = root.querySelector('[role=img]'), svg = place.querySelector('.main-svg');
-      return Math.abs(svg.clientWidth - place.clientWidth) < 2 && Math.abs(svg.clientHeight - place.clientHeight) < 2; }"""
+    fills = """(root) => { const a = root.querySelector('[role=img]'), b = a.querySelector('.main-svg');
+      return Math.abs(b.clientWidth - a.clientWidth) < 2 && Math.abs(b.clientHeight - a.clientHeight) < 2; }"""
     for on in (True, False):
         w.present(on)
         page.page.wait_for_function(fills, arg=w.root.element_handle())
