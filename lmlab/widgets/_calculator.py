@@ -81,7 +81,10 @@ class Scale:
 
 
 def dial(label: str, default: float, low: float, high: float, step: float, unit: str) -> Any:
-    """An assumption as a trait: a slider and a box to type the exact number in, with its unit."""
+    """An assumption as a trait: a slider and a box to type the exact number in, with its unit.
+
+    `low` is a multiple of `step`, so that the slider's stops are round numbers.
+    """
     control = Control("slider", label, min=low, max=high, step=step, suffix=unit)
     return traitlets.Float(default, min=low, max=high).tag(sync=True, control=control)
 

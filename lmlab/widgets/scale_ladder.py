@@ -85,7 +85,7 @@ def ladder_figures(
         Figure("bytes", "raw text", size, n_bytes(size), f"{shown_count(units)} {per}s × {bytes_per_unit:g} bytes"),
         Figure("sheets", "sheets of paper", sheets, shown_count(sheets), f"{words_per_page:g} words a page, {printed}"),
         Figure("height", "height of the stack", height, shown_count(height, "km"), f"{mm_per_sheet:g} mm a sheet"),
-        Figure("typing", "time to type it", years, shown_count(years, "years"), f"{words_per_minute:g} words a minute"),
+        Figure("typing", "years to type it", years, shown_count(years), f"{words_per_minute:g} words a minute"),
     )
 
 
@@ -122,7 +122,7 @@ def _readout(by_name: dict[str, Figure], quantity: str, per: str, given: dict[st
         "height": [f"Stacked, {by_name['sheets'].shown} sheets are ", bold(f"{figure.shown} high"), ": ",
                    bold(three_digits(figure.value / STATION_KM)), " times the space station’s height, ",
                    bold(three_digits(figure.value / EARTH_RADIUS_KM)), " Earth radii. "],
-        "typing": [f"{words.shown} words take ", bold(f"{figure.shown}"), " to type without a pause. "],
+        "typing": [f"{words.shown} words take ", bold(f"{figure.shown} years"), " to type without a pause. "],
     }  # fmt: skip
     said = by_figure[quantity]
     target, label = SLIDE[quantity]
@@ -151,7 +151,7 @@ class ScaleLadder(Calculator):
     sides = traitlets.Enum(["1", "2"], "1").tag(
         sync=True, control=Control("segments", "Paper is printed on", options=(("1", "one side"), ("2", "two sides")))
     )
-    trillion_tokens = dial("tokens", 36.0, 0.001, 100.0, 0.1, "trillion")
+    trillion_tokens = dial("tokens", 36.0, 0.1, 100.0, 0.1, "trillion")
     words_per_token = dial("words a token", 0.75, 0.05, 2.0, 0.01, "")
     bytes_per_unit = dial("bytes", 4.0, 0.5, 12.0, 0.01, "a word")
     words_per_page = dial("words a page", 300.0, 20.0, 1000.0, 10.0, "")

@@ -106,18 +106,16 @@ def cost_figures(run: Run) -> tuple[Figure, ...]:
     calendar = wall_clock_days(days, n_gpus=run.n_gpus)
     usd = rental_usd(days, usd_per_gpu_hour=run.usd_per_gpu_hour)
     product = f"6 × {round_count(run.n_params)} × {round_count(run.n_tokens)}"
-    flops = Figure("flops", "operations, C", run.flops, f"{scientific(run.flops)} FLOPs", product)
+    flops = Figure("flops", "C, in FLOPs", run.flops, scientific(run.flops), product)
     if run.c_from != "formula":
-        flops = Figure(
-            "flops", f"operations, {C_FROM[run.c_from]}", run.flops, f"{scientific(run.flops, 2)} FLOPs", "as reported"
-        )
+        flops = Figure("flops", f"{C_FROM[run.c_from]}, in FLOPs", run.flops, scientific(run.flops, 2), "as reported")
     years = f"{shown_count(days / 365.25)} years, " if days >= 730.5 else ""
     return (
         flops,
         Figure("days", "on one GPU", days, shown_count(days, "days"), f"{years}{c}"),
         Figure("hours", "GPU-hours", 24 * days, shown_count(24 * days), c),
         Figure(
-            "calendar", f"on {run.n_gpus:,.0f} GPUs at once", calendar, shown_count(calendar, "days"), c
+            "calendar", f"on {run.n_gpus:,.0f} GPUs", calendar, shown_count(calendar, "days"), c
         ),
         Figure("usd", f"at ${run.usd_per_gpu_hour:g} a GPU-hour", usd, f"${shown_count(usd)}", c),
     )  # fmt: skip
@@ -147,7 +145,7 @@ def training_cost_view(run: Run, *, name: str, quantity: str, aim: str) -> Calcu
 
 def _readout(run: Run, figure: Figure, target: tuple[float, str] | None) -> Spans:
     by_name: dict[str, list[str | Span]] = {
-        "flops": ["training takes ", bold(figure.shown)],
+        "flops": [],
         "days": ["one GPU needs ", bold(figure.shown)],
         "hours": ["that is ", bold(f"{figure.shown} GPU-hours")],
         "calendar": [f"{run.n_gpus:,.0f} GPUs need ", bold(figure.shown)],
@@ -161,7 +159,12 @@ def _readout(run: Run, figure: Figure, target: tuple[float, str] | None) -> Span
     )
     said: list[str | Span] = [f"With {run.c_said} FLOPs{speed}, ", *what, ". "]
     if figure.name == "flops":
-        said = [figure.how.capitalize() if run.c_from != "formula" else figure.how, ": ", bold(figure.shown), ". "]
+        said = [
+            figure.how.capitalize() if run.c_from != "formula" else figure.how,
+            ": ",
+            bold(f"{figure.shown} FLOPs"),
+            ". ",
+        ]
     if target:
         far, label = compared(figure.value, target[0]), target[1].replace(": ", "’s ")
         unit = " days" if figure.name == "days" else ""
@@ -200,9 +203,9 @@ class TrainingCost(Calculator):
         sync=True,
         control=Control("segments", "Compare with", options=(("slide", "the slide"), ("meta", "Meta’s report"))),
     )  # fmt: skip
-    billion_params = dial("parameters N", 405.0, 0.001, 2000.0, 0.1, "billion")
-    trillion_tokens = dial("tokens D", 16.0, 0.001, 100.0, 0.1, "trillion")
-    dense_tflops = dial("dense peak", H100_DENSE / 1e12, 0.1, 5000.0, 0.5, "TFLOP/s")
+    billion_params = dial("parameters N", 405.0, 0.1, 2000.0, 0.1, "billion")
+    trillion_tokens = dial("tokens D", 16.0, 0.1, 100.0, 0.1, "trillion")
+    dense_tflops = dial("dense peak", H100_DENSE / 1e12, 0.5, 5000.0, 0.5, "TFLOP/s")
     utilization_percent = dial("utilization", 50.0, 0.1, 100.0, 0.1, "%")
     usd_per_gpu_hour = dial("a GPU-hour", 2.0, 0.05, 20.0, 0.05, "dollars")
     n_gpus = dial("GPUs at once", 16_384.0, 1.0, 200_000.0, 1.0, "")

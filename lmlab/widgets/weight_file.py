@@ -134,7 +134,7 @@ def _edited(parts: Sequence[Part], edits: Sequence[Edit], losses: tuple[float, f
     if losses is None:
         return spans(*said, "There is no text to measure the loss on.")
     before, after = losses
-    if abs(after - before) < 5e-4:
+    if number(before, 3) == number(after, 3):
         return spans(*said, f"The loss does not move from {number(before, 3)}.")
     moved = f"The loss {'rises' if after > before else 'falls'} from {number(before, 3)} to "
     return spans(*said, moved, bold(f"{number(after, 3)} nats per token"), ".")

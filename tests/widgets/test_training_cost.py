@@ -64,7 +64,7 @@ def test_each_figure_names_its_c():
     w.c_from = "meta"
     assert all("Meta’s C = 3.8×10²⁵" in f.how for f in w.shown.results if f.name != "flops")
     w.c_from = "slide"
-    assert w.shown.results[0].label == "operations, the slide’s C"
+    assert w.shown.results[0].label == "the slide’s C, in FLOPs"
     assert "With the slide’s C = 3.9×10²⁵ FLOPs at 50\u202f% of 989.5 TFLOP/s, one GPU needs" in w.sentence
 
 

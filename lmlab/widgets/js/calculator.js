@@ -1,12 +1,12 @@
 // A calculator: named assumptions to turn, the figures that follow, and one of them on a log ruler.
-const grid = {display: "grid", "grid-template-columns": "8.2em minmax(60px, 1fr) 5.6em 4.8em", gap: "0 calc(3*var(--u))", "align-items": "center"};
+const grid = {display: "grid", gap: "0 calc(3*var(--u))", "align-items": "center"};
 
 // one assumption: its name, a slider, the exact number to type, its unit
 function dial(ctx, name) {
   const input = ctx.input(name), spec = input.spec, bar = input.focus, box = input.box;
   box.querySelector("output").remove();
   Object.assign(bar.style, {width: "100%", minWidth: 0});
-  const field = h("input", {type: "number", min: spec.min, max: spec.max, step: "any", "aria-label": `${spec.label}, exactly`, ...KEYS,
+  const field = h("input", {type: "number", step: spec.step, "aria-label": `${spec.label}, exactly`, ...KEYS,
     style: {height: "var(--ctl)", width: "100%", border: "1px solid var(--edge)", "border-radius": "6px", background: "var(--paper)", padding: "0 calc(2*var(--u))", "text-align": "right", "font-weight": 700}});
   const show = () => { if (document.activeElement !== field) field.value = +(+ctx.get(name)).toPrecision(7); };
   const commit = () => { const z = parseFloat(field.value), to = Number.isFinite(z) ? Math.max(spec.min, Math.min(spec.max, spec.step >= 1 ? Math.round(z) : z)) : +ctx.get(name);
@@ -24,13 +24,18 @@ function dial(ctx, name) {
   slide.style.minWidth = 0;
   const unit = h("span", {style: {color: "var(--ink-2)", "white-space": "nowrap"}});
   box.replaceChildren(h("span", {}, spec.label), slide, field, unit);
-  return {row: h("div", {style: grid, "data-dial": name}, box), show() { show(); unit.textContent = ctx.labels[name + ":unit"] || spec.suffix; }};
+  const row = h("div", {style: grid, "data-dial": name}, box);
+  return {row, show() { // a projector has no room for sliders: there, arrow keys turn the number
+    const P = ctx.present();
+    show(); unit.textContent = ctx.labels[name + ":unit"] || spec.suffix; slide.hidden = P;
+    row.style.gridTemplateColumns = P ? "1fr 5.6em 4.8em" : "8.2em minmax(60px, 1fr) 5.6em 4.8em";
+  }};
 }
 
 function picture(ctx) {
   const names = ctx.view().dials, dials = names.map(name => dial(ctx, name));
-  const turn = h("div", {style: {display: "grid", gap: "calc(3*var(--u)) 0"}}, dials.map(d => d.row)), left = h("div", {}, h("h4", {}, "Assumptions ", h("span", {}, "drag, or type the number")), turn);
-  const list = h("div", {role: "listbox", "aria-label": "figures", style: {display: "grid", gap: "calc(2*var(--u))"}}), note = h("span", {}, "choose one for the ruler"), middle = h("div", {}, h("h4", {}, "What follows ", note), list);
+  const hint = h("span", {}, "drag, or type the number"), turn = h("div", {style: {display: "grid", gap: "calc(3*var(--u)) 0"}}, dials.map(d => d.row)), left = h("div", {}, h("h4", {}, "Assumptions ", hint), turn);
+  const list = h("div", {role: "listbox", "aria-label": "figures", style: {display: "grid", gap: "calc(2*var(--u))"}}), note = h("span", {}, "choose one"), middle = h("div", {}, h("h4", {}, "What follows ", note), list);
   const title = h("h4"), place = h("div"), right = h("div", {}, title, place), el = h("div", {class: "cols"}, left, middle, right);
   let v = null, items = [];
   const choose = (i, focus) => { ctx.set("quantity", v.results[i].name); if (focus) items[i].focus(); };
@@ -40,9 +45,9 @@ function picture(ctx) {
     v = view;
     const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), three = full > (P ? 1500 : 1000), focused = items.indexOf(document.activeElement);
     el.style.flexDirection = three ? "row" : "column"; el.style.gap = three ? `${P ? 56 : 40}px` : "24px";
-    left.style.width = three ? Math.round(full * (P ? .4 : .405)) + "px" : "100%"; middle.style.width = three ? Math.round(full * (P ? .22 : .26)) + "px" : "100%";
+    left.style.width = three ? Math.round(full * (P ? .37 : .38)) + "px" : "100%"; middle.style.width = three ? Math.round(full * (P ? .22 : .25)) + "px" : "100%";
     left.style.flex = middle.style.flex = "none"; right.style.cssText = "flex:1;min-width:0;max-width:100%";
-    note.hidden = P; list.style.gap = `calc(${P ? 1 : 2}*var(--u))`;
+    note.hidden = hint.hidden = P; list.style.gap = `calc(${P ? 1 : 2}*var(--u))`;
     list.style.gridTemplateColumns = three ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
     dials.forEach(d => d.show());
     items = v.results.map((r, i) => h("div", {role: "option", "aria-selected": i === at(), tabindex: i === at() ? 0 : -1, "data-result": r.name, ...KEYS, onclick: () => choose(i, true),
@@ -51,7 +56,7 @@ function picture(ctx) {
     list.replaceChildren(...items);
     if (focused >= 0) items[at()].focus();
     title.replaceChildren(v.ruler.title + " ", h("span", {}, P ? "" : "log scale"));
-    const width = Math.min(three ? full - (P ? .62 : .665) * full - (P ? 112 : 80) : full, 560 * S);
+    const width = Math.min(three ? full - (P ? .59 : .63) * full - (P ? 112 : 80) : full, 560 * S);
     place.replaceChildren(ruler(v.ruler, {width, height: three ? Math.max(P ? 500 : 380, list.offsetHeight) : 360 * S, S: P ? 2 : 1, label: `${v.ruler.title}: ${v.ruler.shown}`}));
   }
   return {el, draw, keys: [["↑ ↓", "choose a figure"], ["← →", "turn an assumption"], ["Home End", "the first, the last"]], key(e) {

@@ -3,6 +3,7 @@ function picture(ctx) {
   const head = h("h4"), svg = s("svg", {role: "group", "aria-label": "counts by width: arrow keys change the width", tabindex: 0, ...KEYS}), left = h("div", {style: {flex: "none", "max-width": "100%"}}, head, svg);
   const title = h("h4", {}, "Operations of this step"), chart = h("div"), right = h("div", {style: {flex: 1, "min-width": 0}}, title, chart), el = h("div", {class: "cols"}, left, right);
   let v = null;
+  for (const name of ["width", "length"]) ctx.input(name).box.style.flexBasis = "240px";
 
   function dots(W, H, S) {
     const l = 56 * S, b = 46 * S, t = 14 * S, r = 84 * S, top = Math.max(1.6, ...v.dots.map(d => d[2])) * 1.04, low = .93;
@@ -33,7 +34,7 @@ function picture(ctx) {
     head.replaceChildren("Counted, in units of 6·N·D ", h("span", {}, P ? "" : "every dot a model that ran; log scale"));
     dots(W, P ? 560 : 340, S);
     const width = Math.min(aside ? full - W - (P ? 72 : 40) : full, P ? 900 : 560);
-    chart.replaceChildren(bars(v.rows.map(([label, n, shown]) => ({label, value: n, shown, fill: label === "counted" ? "var(--m1)" : undefined, tone: label === "counted" ? "n1" : "", strong: label === "counted", outline: label === "6·N·D"})), {width, left: P ? 290 : 132, right: P ? 190 : 88, step: P ? 66 : 42, label: v.rows.map(r => `${r[0]} ${r[2]}`).join(", ")}));
+    chart.replaceChildren(bars(v.rows.map(([label, n, shown]) => ({label, value: n, shown, fill: label === "counted" ? "var(--m1)" : undefined, tone: label === "counted" ? "n1" : "", strong: label === "counted", outline: label === "6·N·D"})), {width, left: P ? 300 : 142, right: P ? 190 : 88, step: P ? 66 : 42, label: v.rows.map(r => `${r[0]} ${r[2]}`).join(", ")}));
   }
   return {el, draw, keys: [["← →", "narrower, wider"], ["Home End", "narrowest, widest"], ["↑ ↓", "more, fewer positions"]], key(e) {
     if (e.target !== svg || !v) return false;

@@ -1,8 +1,7 @@
 // A vertical log ruler: {low, high, title, ticks: [[value, label]], marks: [[value, label, kind]], value, shown}.
 // kind "known" is a landmark, "target" what one tries to reach (ink); the value itself is drawn in the first model's color.
-function ruler(r, {width, height, S = 1, label}) { // where type is large, a landmark is named without its figure
-
-  const top = 12 * S, bottom = height - 12 * S, left = 92 * S, room = 21 * S, span = Math.log10(r.high / r.low);
+function ruler(r, {width, height, S = 1, label}) {
+  const top = 12 * S, bottom = height - 12 * S, left = (S > 1 ? 72 : 84) * S, gap = (S > 1 ? 30 : 34) * S, room = 21 * S, span = Math.log10(r.high / r.low);
   const at = z => bottom - (bottom - top) * Math.max(0, Math.min(1, Math.log10(z / r.low) / span));
   const every = Math.ceil(r.ticks.length / ((bottom - top) / (30 * S)));
   const parts = r.ticks.flatMap(([z, t], i) => [line(left - 6 * S, at(z), left, at(z), "var(--edge)", 1.25 * S),
@@ -10,7 +9,8 @@ function ruler(r, {width, height, S = 1, label}) { // where type is large, a lan
   parts.push(line(left, top, left, bottom, "var(--edge)", 1.25 * S));
   // labels stand beside their marks; where two would touch, the lower one moves down and a thin line leads to it
   const out = r.value < r.low ? " ↓" : r.value > r.high ? " ↑" : "";
-  const all = [...r.marks.map(([z, t, kind]) => ({z, t: S > 1 && kind === "known" ? t.split(",")[0] : t, kind})), {z: r.value, t: r.shown + out, kind: "own"}].map(m => ({...m, y: at(m.z)})).sort((a, b) => a.y - b.y || (a.kind === "own" ? -1 : 1));
+  // where there is no room, a landmark is named without its figure
+  const all = [...r.marks.map(([z, t, kind]) => ({z, t: left + gap + (kind === "known" ? 8 : 9.4) * S * t.length < width ? t : kind === "known" ? t.split(",")[0] : t.replace("the ", ""), kind})), {z: r.value, t: r.shown + out, kind: "own"}].map(m => ({...m, y: at(m.z)})).sort((a, b) => a.y - b.y || (a.kind === "own" ? -1 : 1));
   const own = all.findIndex(m => m.kind === "own");
   all[own].to = all[own].y;
   for (let i = own - 1; i >= 0; i--) all[i].to = Math.min(all[i].y, all[i + 1].to - room);
@@ -18,8 +18,8 @@ function ruler(r, {width, height, S = 1, label}) { // where type is large, a lan
   const over = top - 2 * S - all[0].to; // pushed out at the top: all move down together
   if (over > 0) for (let i = 0, to = all[0].to + over; i < all.length; i++, to += room) { all[i].to = Math.max(all[i].to, to); }
   for (const m of [...all.filter(m => m.kind !== "own"), all[own]]) {
-    const x = left + 40 * S, mine = m.kind === "own", target = m.kind === "target", color = mine ? "var(--m1)" : target ? "var(--ink)" : "var(--edge)";
-    parts.push(line(left, m.y, left + 22 * S, m.y, color, (mine ? 3 : target ? 2.5 : 1.25) * S), line(left + 22 * S, m.y, x - 6 * S, m.to, color, (mine || target ? 1.5 : 1) * S),
+    const x = left + gap, mine = m.kind === "own", target = m.kind === "target", color = mine ? "var(--m1)" : target ? "var(--ink)" : "var(--edge)";
+    parts.push(line(left, m.y, left + gap * .55, m.y, color, (mine ? 3 : target ? 2.5 : 1.25) * S), line(left + gap * .55, m.y, x - 6 * S, m.to, color, (mine || target ? 1.5 : 1) * S),
       text(x, m.to + 5 * S, m.t, {class: mine ? "b n1" : target ? "b" : "s", "data-mark": m.kind}));
     if (mine) parts.push(shape(0, left, m.y, 8 * S, "var(--m1)"));
   }

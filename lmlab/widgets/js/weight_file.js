@@ -1,7 +1,7 @@
 // WeightFile: all tensors as areas, one of them as numbers, a row of it to set to zero.
 function picture(ctx) {
   const parts = ctx.get("_parts"), names = parts.map(p => p[0]);
-  const map = s("svg", {role: "listbox", "aria-label": "tensors", style: "position:absolute;left:0;top:0"}), ground = h("div"), scale = h("div", {style: {"margin-top": "12px"}}), left = h("div", {style: {flex: "none", "max-width": "100%"}}, h("h4", {}, "The file as areas ", h("span", {}, "as much area as numbers, every dot one of them")), h("div", {style: {position: "relative"}}, ground, map), scale);
+  const hint = h("span", {}, "as much area as numbers, every dot one of them"), map = s("svg", {role: "listbox", "aria-label": "tensors", style: "position:absolute;left:0;top:0"}), ground = h("div"), scale = h("div", {style: {"margin-top": "12px"}}), left = h("div", {style: {flex: "none", "max-width": "100%"}}, h("h4", {}, "The file as areas ", hint), h("div", {style: {position: "relative"}}, ground, map), scale);
   const head = h("h4"), grid = h("div", {style: {position: "relative", flex: "none"}}), side = h("div", {style: {flex: 1, "min-width": 0}}), losses = h("div"), lossHead = h("h4", {style: {"margin-top": "20px"}});
   const right = h("div", {style: {flex: 1, "min-width": 0}}, head, h("div", {style: {display: "flex", gap: "20px", "align-items": "flex-start"}}, grid, side), lossHead, losses), el = h("div", {class: "cols"}, left, right);
   let v = null, items = [], painted = "";
@@ -16,8 +16,8 @@ function picture(ctx) {
     if (painted !== look) { painted = look; ground.replaceChildren(canvas(W, H, c => dots(c, W), {"aria-hidden": "true"})); }
     map.setAttribute("width", W); map.setAttribute("height", H);
     items = parts.map(([name, shape, numel, box]) => {
-      const [x, y, w, t] = box.map(z => z * W), on = name === v.tensor, long = .6 * em * short(name).length + 12, two = t > 3.4 * em && .55 * em * shape.length + 12 < w;
-      const label = long + 10 < w && t > 1.9 * em ? [rect(x + 5, y + 5, two ? Math.max(long, .55 * em * shape.length + 12) : long, (two ? 2.7 : 1.4) * em, "var(--paper)", {rx: 3}), text(x + 11, y + 5 + 1.05 * em, short(name), {class: "mono"}), ...(two ? [text(x + 11, y + 5 + 2.3 * em, shape, {class: "s"})] : [])] : [];
+      const [x, y, w, t] = box.map(z => z * W), on = name === v.tensor, long = .6 * em * short(name).length + 12, two = t > 3.4 * em && .6 * em * shape.length + 12 < w;
+      const label = long + 10 < w && t > 1.9 * em ? [rect(x + 5, y + 5, two ? Math.max(long, .6 * em * shape.length + 12) : long, (two ? 2.7 : 1.4) * em, "var(--paper)", {rx: 3}), text(x + 11, y + 5 + 1.05 * em, short(name), {class: "mono"}), ...(two ? [text(x + 11, y + 5 + 2.3 * em, shape, {class: "s"})] : [])] : [];
       const g = s("g", {role: "option", "aria-selected": on, "aria-label": `${name}, ${shape}, ${numel.toLocaleString("en-US")} numbers`, tabindex: on ? 0 : -1, "data-tensor": name, ...KEYS, style: "cursor:pointer;outline:none", onclick: () => pick(name, true)},
         rect(x, y, w, t, "transparent"), ...label);
     if (edited.has(name)) g.append(s("circle", {cx: x + w - Math.min(12, w / 2), cy: y + Math.min(12, t / 2), r: P ? 12 : 6, fill: "var(--you)", stroke: "#212121", "stroke-width": 1.5, "stroke-dasharray": "3 2"}));
@@ -27,7 +27,7 @@ function picture(ctx) {
     map.replaceChildren(...items, rect(x - mark, y - mark, w + 2 * mark, t + 2 * mark, "none", {stroke: "var(--ink)", "stroke-width": P ? 5 : 3, "pointer-events": "none"}),
       rect(x - mark + 2, y - mark + 2, w + 2 * mark - 4, t + 2 * mark - 4, "none", {stroke: "var(--paper)", "stroke-width": 1.5, "pointer-events": "none"}));
     scale.replaceChildren(scaleBar(P ? 300 : 160, [MINUS + "3", "0", "+3"], "a number, in spreads of its tensor"));
-    scale.hidden = P;
+    scale.hidden = hint.hidden = P;
   }
 
   function dots(c, W) {
@@ -73,7 +73,7 @@ function picture(ctx) {
     left.style.width = W + "px";
     const range = ctx.input("row").focus; range.max = ctx.input("row").spec.max = v.n_rows - 1; ctx.input("row").show(v.row);
     const focused = items.indexOf(document.activeElement);
-    areas(W); values(aside ? (P ? 340 : Math.min(232, rest * .44)) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
+    areas(W); values(aside ? (P ? 320 : Math.min(232, rest * .44)) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
     if (focused >= 0) items[names.indexOf(v.tensor)].focus({preventScroll: true});
     ctx.input("restore").box.querySelector("button").disabled = !v.edited.length;
   }
@@ -86,5 +86,5 @@ function picture(ctx) {
     return true;
   }};
 }
-const style = ".lm g[role=option]:focus-visible > rect{stroke:var(--focus);stroke-width:5px}";
+const style = ".lm g[role=option]:focus-visible > rect:first-child{stroke:var(--focus);stroke-width:5px}";
 export default {render: ({model, el}) => { el.append(h("style", {}, style)); return mount(model, el, {picture}); }};
