@@ -18,7 +18,7 @@ from lmlab.widgets import _rare_word as task
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._style import Span, Spans, bold, model_name, mono, percent, spans
 
-NOTES = {task.ATTENTION: "decides by content", task.LINEAR: "the same for every text"}
+NOTES = {task.ATTENTION: "decides by content", task.LINEAR: "always the same"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +105,7 @@ def _rough(share: float) -> str:
 
 
 def _measured() -> tuple[tuple[str, ...], ...]:
-    head = (
-        "Over 200 random placements",
-        "largest weight on the word",
-        "named where trained",
-        "named where never trained",
-    )
+    head = ("Over 200 random placements", "largest weight on it", "named as trained", "named in the new place")
     found = task.measured()
     lines = [(k, f"{m.follows}", percent(m.named), percent(m.named_elsewhere)) for k, m in found.items()]
     return (head, *lines)

@@ -3,6 +3,7 @@ function picture(ctx) {
   const strip = h("div"), h1 = h("h4"), h2 = h("h4", {style: {"margin-top": "calc(5*var(--u))"}}), inside = h("div"), cost = h("div"), h3 = h("h4");
   const main = h("div", {style: {flex: 1, "min-width": 0}}, h1, strip, h2, inside), aside = h("div", {style: {flex: "none", "max-width": "100%"}}, h3, cost), el = h("div", {class: "cols"}, main, aside);
   let v = null;
+  h3.after(ctx.input("T").box); ctx.input("T").box.style.marginBottom = "calc(3*var(--u))";
   const swatch = (color, label) => h("span", {style: {"white-space": "nowrap", "font-weight": 400}}, h("i", {style: {display: "inline-block", width: "calc(4*var(--u))", height: "calc(2*var(--u))", background: color, margin: "0 calc(1.5*var(--u)) 1px calc(3*var(--u))"}}), label);
   const go = i => ctx.set("place", i);
 

@@ -13,7 +13,7 @@ function picture(ctx) {
       rect(x0, top, Math.max(1, a), Math.max(1, a), "var(--m2)", {"data-weights": v.flat, "data-side": a / full})];
     if (v.half && half > 14) parts.push(s("path", {d: `M${x0 + half} ${top}V${top + half}H${x0}`, fill: "none", stroke: "var(--paper)", "stroke-width": 2 * S, "stroke-dasharray": `${6 * S} ${4 * S}`}),
       ...(half > 78 * S ? [text(x0 + half - 8 * S, top + half - 10 * S, `T = ${(v.T / 2).toLocaleString("en-US")}`, {"text-anchor": "end", style: "fill:#000", class: "bold"})] : []));
-    if (a > 130 * S) parts.push(text(x0 + 10 * S, top + 24 * S, v.shown.flat, {style: "fill:#000", class: "b"}));
+    if (a > 130 * S) parts.push(text(x0 + 10 * S, top + a - 14 * S, v.shown.flat, {style: "fill:#000", class: "b"}));
     // the transformer stands under the big square, at the same scale; too small to see, a ring says where it is
     const ty = top + full + 26 * S, tw = Math.max(t, 1.2);
     if (t < 60 * S) parts.push(rect(x0 + 7 * S, ty + 7 * S - Math.min(t, 14 * S) / 2, tw, Math.min(tw, full), "var(--m1)", {"data-weights": v.transformer}),
@@ -32,7 +32,7 @@ function picture(ctx) {
     const l = 46 * S, aside = W > 560, r = aside ? 166 * S : 16, b = 50 * S, x = T => l + (W - l - r) * Math.log2(T) / Math.log2(v.most), y = n => 14 * S + (H - b - 14 * S) * (hi - Math.log10(n)) / (hi - lo), parts = [], every = Math.ceil((hi - lo) / 7);
     for (let e = lo; e <= hi; e += every) parts.push(line(l, y(10 ** e), W - r, y(10 ** e), "var(--line)"), text(l - 8 * S, y(10 ** e) + 4.5 * S, e < 4 ? (10 ** e).toLocaleString("en-US") : "10" + power(e), {"text-anchor": "end", class: "s"}));
     const step = Math.ceil(v.lengths.length / (S > 1 ? 5 : W < 400 ? 5 : 8));
-    v.lengths.forEach((T, i) => { if (i % step === 0 || T === v.most) if (T === v.most || x(v.most) - x(T) > 34 * S) parts.push(text(x(T), H - b + 20 * S, T.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"})); });
+    v.lengths.forEach((T, i) => { if (i % step === 0 || T === v.most) if (T === v.most || x(v.most) - x(T) > (v.most > 999 ? 56 : 34) * S) parts.push(text(x(T), H - b + 20 * S, T.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"})); });
     parts.push(text((l + W - r) / 2, H - 6 * S, "length of the text, T", {"text-anchor": "middle", class: "s"}));
     parts.push(line(x(v.T), 14 * S, x(v.T), H - b, "var(--edge)", S, {"stroke-dasharray": `${3 * S} ${3 * S}`}));
     const ends = v.curves.map(c => y(c.weights.at(-1))); // end labels keep apart

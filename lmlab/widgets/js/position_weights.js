@@ -16,7 +16,7 @@ function picture(ctx) {
   function draw(view) {
     v = view;
     const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 720, wide = !P && full > 1030;
-    const W = wide ? 800 : full, left = narrow ? 4 : (P ? 320 : 172), end = (narrow ? 0 : 104) * (P ? 1.7 : 1), col = (W - left - end) / 8, head = narrow ? 30 : 0;
+    const W = wide ? Math.min(800, full - 384) : full, left = narrow ? 4 : (P ? 320 : 172), end = (narrow ? 0 : 104) * (P ? 1.7 : 1), col = (W - left - end) / 8, head = narrow ? 30 : 0;
     const top = (P ? 70 : 44), rise = P ? 84 : 64, row = rise + head + (P ? 46 : 40), parts = [], H = top + 3 * row + (P ? 8 : 22);
     const X = i => left + i * col, now = v.place;
     parts.push(rect(X(now), 0, col, H - (P ? 0 : 18), "var(--t1)", {rx: 4}));
@@ -38,9 +38,9 @@ function picture(ctx) {
       up = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", up); }; addEventListener("pointermove", move); addEventListener("pointerup", up); e.preventDefault(); stage.focus({preventScroll: true}); });
     main.replaceChildren(h("h4", {}, "What each place counts for the answer ", h("span", {}, P ? "%" : narrow ? "percent" : "percent; drag the yellow word")), svg);
     const [first, ...rest] = v.measured;
-    aside.replaceChildren(h("h4", {}, first[0]), h("table", {}, h("tbody", {}, rest.flatMap(([name, follows, named, other], k) => [
-      h("tr", {}, h("th", {colspan: 2, style: {"text-align": "left", "padding-top": "12px", color: `var(--m${k + 1}-text)`, "font-weight": 700, "font-size": "var(--body)"}}, mark(k), name)),
-      ...[[first[1], `${follows} of 200`], [first[2], named], [first[3], other]].map(([what, n]) => h("tr", {}, h("td", {style: {"white-space": "normal", color: "var(--ink-2)", padding: "4px 0"}}, what), h("td", {style: {"font-weight": 700, padding: "4px 0"}}, n)))]))));
+    const top2 = {"white-space": "normal", "vertical-align": "bottom", "padding-left": "calc(2*var(--u))", width: "24%"}, bold = k => ({"font-weight": 700, color: `var(--m${k + 1}-text)`});
+    aside.replaceChildren(h("h4", {}, first[0]), h("table", {}, h("thead", {}, h("tr", {}, h("th"), first.slice(1).map(what => h("th", {style: top2}, what)))),
+      h("tbody", {}, rest.map((line, k) => h("tr", {}, h("td", {style: bold(k)}, mark(k), line[0]), line.slice(1).map(n => h("td", {style: bold(k)}, n)))))));
     (wide ? el : ctx.after).append(aside); aside.hidden = P;
   }
   const words = () => [...ctx.input("word").box.querySelectorAll("option")].map(o => o.value);
