@@ -142,7 +142,7 @@ def coverage_figure(
         notes.append(_yours(x, plotly_text(words), right=longest > len(lengths) / 2))
     axes = {
         "xaxis": {"title": {"text": "n, the length of the string in tokens"}, "tickvals": lengths, "showgrid": False}
-        | {"range": [0.5, len(lengths) + 1.9], "zeroline": False, "fixedrange": True},
+        | {"range": [0.5, len(lengths) + 2.7], "zeroline": False, "fixedrange": True},
         "yaxis": {"range": [0, 117], "tickvals": list(range(0, 101, 20)), "fixedrange": True, "ticksuffix": " %"},
     }
     notes.append(_note(lengths[-1] + 0.2, 110, "tokens read", False))

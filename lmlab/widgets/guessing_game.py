@@ -31,6 +31,7 @@ class Player:
     name: str
     bits: float | None
     characters: int
+    truth: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,11 +100,13 @@ def guessing_game_view(
     *,
     text_number: int,
     n_texts: int,
+    has_truth: bool = False,
 ) -> GuessingGameView:
-    """What GuessingGame shows at one moment: pure. ``models`` are names with their ``token_bits`` of this text."""
+    """What GuessingGame shows at one moment: pure. ``models`` are names with their ``token_bits`` of this text, the
+    truth behind them where there is one."""
     lower, upper = shannon_bounds(game.ranks) if game.found else (None, None)
     measured = [(name, *bits_between(tokens, game.start, game.place)) for name, tokens in models]
-    players = tuple(Player(name, bits, characters) for name, bits, characters in measured)
+    players = tuple(Player(*one, truth=has_truth and i == len(measured)) for i, one in enumerate(measured, 1))
     evenly = math.log2(len(alphabet))
     rounds = tuple(sum(rank == i for rank in game.ranks) for i in range(1, ROUNDS))
     rows = [["you", "–" if upper is None else f"{number(lower or 0)} to {number(upper)}"]]
@@ -152,7 +155,7 @@ def _readout(game: Game, players: Sequence[Player], lower: float | None, upper: 
     said += [bold(number(upper)), " bits a character"]
     known = [(i, player) for i, player in enumerate(players) if player.bits is not None]
     for i, player in known:
-        said += ["; ", model_name(i, player.name), " ", bold(_shown(player.bits))]
+        said += ["; ", bold("truth") if player.truth else model_name(i, player.name), " ", bold(_shown(player.bits))]
     said += ["." if not game.finished else ". That was the whole text: take the next one."]
     return spans(*said)
 
@@ -160,9 +163,9 @@ def _readout(game: Game, players: Sequence[Player], lower: float | None, upper: 
 class GuessingGame(LabWidget):
     """Shannon's game on texts drawn afresh: your bits a character beside each model's.
 
-    ``models`` are up to four text models; ``texts`` a corpus or a list of texts, of which the first lines are played
-    (without them, fresh ones from the town). ``pressed`` are the keys pressed in the text of this number: ``"1:th "``;
-    Enter, as a line break in it, gives up on a character.
+    ``models`` are up to four text models, ``truth`` one that is exact; ``texts`` a corpus or a list of texts, of
+    which the first lines are played (without them, fresh ones from the town). ``pressed`` are the keys pressed in the
+    text of this number: ``"1:th "``; Enter, as a line break in it, gives up on a character.
     """
 
     kind = "guessing_game"
@@ -173,13 +176,20 @@ class GuessingGame(LabWidget):
     show = traitlets.Unicode().tag(control=Control("button", "Show me this one", local=True))
     pressed = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, *models: TextModel, texts: Corpus | Sequence[str] | None = None, **traits: Any) -> None:
+    def __init__(
+        self,
+        *models: TextModel,
+        truth: TextModel | None = None,
+        texts: Corpus | Sequence[str] | None = None,
+        **traits: Any,
+    ) -> None:
         if len(models) > 4 or not all(isinstance(model, TextModel) for model in models):
             raise ValueError('GuessingGame plays against up to four text models: try GuessingGame(lab.load("town")).')
         if isinstance(texts, str):
             raise ValueError("texts is a list of texts, or a corpus: put the text into brackets.")
         source = corpus("town", documents=400, seed=1951) if texts is None else texts
-        self._texts, self._models = texts_of(source), models
+        self._texts, self._has_truth = texts_of(source), truth is not None
+        self._models = models if truth is None else (*models, truth)
         self._alphabet = alphabet_of(source.documents if isinstance(source, Corpus) else source)
         self._tokens: dict[int, list[tuple[str, list[tuple[int, float]]]]] = {}
         super().__init__(options={"text": {"max": len(self._texts)}}, **traits)
@@ -200,4 +210,6 @@ class GuessingGame(LabWidget):
         mine, _, keys = self.pressed.partition(":")
         mine_alone = keys if mine == str(at) else ""  # keys of another text are another game
         game = play(text, mine_alone.replace("\r", GIVE_UP), start=first_words(text), alphabet=self._alphabet)
-        return guessing_game_view(game, self._tokens[at], self._alphabet, text_number=at, n_texts=len(self._texts))
+        return guessing_game_view(
+            game, self._tokens[at], self._alphabet, text_number=at, n_texts=len(self._texts), has_truth=self._has_truth
+        )

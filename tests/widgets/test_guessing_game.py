@@ -43,6 +43,22 @@ def test_a_models_bits_are_its_probability_of_the_same_text(game: GuessingGame, 
     assert game.shown.players[0].characters == finished[-1] - START < end + 4 - START
 
 
+def test_the_truth_stands_behind_the_models(random_model: lab.TextModel, trigram: lab.TextModel) -> None:
+    """Exact bits of a text of the town, from the grammar's own probability of it."""
+    town = lab.Town(families=["news"])
+    text = next(one for one in town.sample(50, seed=3) if 40 <= len(one) <= 90 and "\n" not in one)
+    truth = lab.TextModel(lab.TownTruth(random_model.tokenizer, town), random_model.tokenizer, name="truth")
+    w = GuessingGame(random_model, truth=truth, texts=[text])
+    start = first_words(text)
+    w.pressed = "1:" + text[start:]
+    model, exact = w.shown.players
+    assert (model.truth, exact.truth) == (False, True)
+    nats = truth.log_prob(text[start:], given=text[:start])
+    assert exact.bits == pytest.approx(-nats / math.log(2) / (len(text) - start), rel=1e-4)
+    assert exact.bits < model.bits
+    assert f"; truth {exact.bits:.2f}" in w.sentence
+
+
 def test_the_bounds_are_those_of_the_ranks(game: GuessingGame) -> None:
     game.pressed = "1: tahfem" + " tr"
     ranks = [rank for _, rank, _ in game.shown.found]

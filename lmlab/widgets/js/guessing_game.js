@@ -33,7 +33,7 @@ function picture(ctx) {
   }
 
   function bits(v, W) { // you as a range between the bounds, each model as a bar from zero
-    const P = ctx.present(), S = P ? 2 : 1, note = P ? 28 : 13, l = 110 * S, r = 118 * S, step_ = 34 * S, rows = 1 + v.players.length, top = Math.max(1, v.evenly * 1.04, v.upper || 0, ...v.players.map(p => p.bits || 0));
+    const P = ctx.present(), S = P ? 2 : 1, note = P ? 28 : 13, l = 110 * S, r = 118 * S, rows = 1 + v.players.length, step_ = (P && rows > 4 ? 27 : 34) * S, top = Math.max(1, v.evenly * 1.04, v.upper || 0, ...v.players.map(p => p.bits || 0));
     const x = b => l + (W - l - r) * b / top, parts = [], H = rows * step_ + 30 * S, short = name => [...name].length > 11 ? [...name].slice(0, 10).join("") + "…" : name;
     for (let t = 0; t <= top; t++) parts.push(line(x(t), 0, x(t), rows * step_, "var(--line)"), text(x(t), rows * step_ + 20 * S, t, {"text-anchor": "middle", class: "s"}));
     parts.push(line(x(v.evenly), 0, x(v.evenly), rows * step_, "var(--quiet)", 2 * S, {"stroke-dasharray": "4 4"}), text(x(v.evenly) + 6 * S, 14 * S, "all alike", {class: "s"}), text(x(v.evenly) + 6 * S, 14 * S + note + 2, num(v.evenly), {class: "s"}));
@@ -43,8 +43,10 @@ function picture(ctx) {
       text(x(v.upper) + 8 * S, step_ * .62, `${num(v.lower)} to ${num(v.upper)}`, {class: "b halo"}));
     else parts.push(text(l + 8 * S, step_ * .62, "press a key", {class: "s"}));
     v.players.forEach((p, i) => { const y = (i + 1) * step_;
-      parts.push(shape(i, l - 20 * S - wide(short(p.name), S), y + step_ * .5, 5 * S, `var(--m${i + 1})`), label(y, short(p.name), `bold n${i + 1}`)); parts.at(-1).append(s("title", {}, p.name));
-      if (p.bits !== null) parts.push(rect(l, y + 8 * S, x(Math.min(p.bits, top)) - l, step_ - 16 * S, `var(--m${i + 1})`, {class: "eased", "data-player": p.name, "data-bits": p.bits}), text(x(Math.min(p.bits, top)) + 8 * S, y + step_ * .62, num(p.bits), {class: `b n${i + 1}`})); });
+      const tone = p.truth ? "" : `n${i + 1}`, y_ = y + 8 * S, high = step_ - 16 * S;
+      if (p.truth) parts.push(rect(l - 26 * S - wide(short(p.name), S), y + step_ * .5 - 5 * S, 12 * S, 9 * S, "none", {stroke: "var(--ink)", "stroke-width": 1.5 * S})); else parts.push(shape(i, l - 20 * S - wide(short(p.name), S), y + step_ * .5, 5 * S, `var(--m${i + 1})`));
+      parts.push(label(y, short(p.name), "bold " + tone)); parts.at(-1).append(s("title", {}, p.name));
+      if (p.bits !== null) parts.push(rect(l, y_, x(Math.min(p.bits, top)) - l, high, p.truth ? "none" : `var(--m${i + 1})`, {class: "eased", "data-player": p.name, "data-bits": p.bits, ...(p.truth ? {stroke: "var(--ink)", "stroke-width": 2 * S} : {})}), text(x(Math.min(p.bits, top)) + 8 * S, y + step_ * .62, num(p.bits), {class: "b " + tone})); });
     parts.push(line(l, 0, l, rows * step_, "var(--ink)", 1.25 * S));
     chart.replaceChildren(s("svg", {width: W, height: H, role: "img", "aria-label": "bits a character of all players"}, parts));
   }
