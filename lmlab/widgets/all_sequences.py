@@ -82,7 +82,7 @@ def all_sequences_view(
     }
     note = spans(f" Not in the dictionary, and so not read: {count(len(strange), 'word')}.") if strange else ()
     if not prompt and tokenizer.bos_id is None:
-        said = spans("Type a word of the dictionary to begin after: ", mono(" ".join(names)), ".")
+        said = spans("Type a word to begin after, one of these: ", mono(" ".join(names)))
         return AllSequencesView(leaves=b"", path=(), readout=(*said, *note), **head)
     leaves = all_sequences(model, model.ids(prompt))
     V = len(names)

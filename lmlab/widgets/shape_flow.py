@@ -130,7 +130,7 @@ def shape_flow_view(
     }
     note = spans(_strange(strange)) if strange else ()
     if not words:
-        said = spans("Type words of the dictionary: ", mono(" ".join(map(visible, tokenizer.words))), ".")
+        said = spans("Type some of these words: ", mono(" ".join(map(visible, tokenizer.words))))
         steps = tuple((s, _noun(s), "?") for s in STAGES)
         return ShapeFlowView(known=False, steps=steps, readout=(*said, *note), **head)
     sentences = [words, *((other.split() * WORDS)[:T] for other in others)]

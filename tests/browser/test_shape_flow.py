@@ -76,8 +76,10 @@ def test_by_keyboard_alone(page, w):
 def test_a_click_on_a_batch(page, w):
     model = lecture_model()
     stage(w, "batch")
+    w.expect_readout("3 sentences of this length")
+    w.control("guess").fill("3 6 10")
     w.root.get_by_role("button", name="Reveal").click()
-    w.expect_readout("(3, 6, 10)")
+    w.expect_readout("You said (3, 6, 10); it is (3, 6, 10).")
     page.resize(1920, 1080)
     rows = numbers(w, "sentence 2")
     page.resize(1280, 800)

@@ -75,11 +75,12 @@ function picture(ctx) {
     road.replaceChildren(h("span", {class: "mono"}, v.words.length > 6 || ctx.present() ? `${v.words.length} words` : v.words.join(" ") || "…"), ...v.steps.flatMap(([key, name, shape]) => { const here = key === now;
       return [h("span", {style: {color: "var(--ink-2)"}}, "→"), h("span", {class: "mono", title: name, style: {padding: "2px 8px", "border-radius": "4px", background: here ? "var(--ink)" : shape === "?" ? "transparent" : "var(--t1)", color: here ? "var(--paper)" : "var(--ink)", border: `1px ${shape === "?" ? "dashed var(--edge)" : "solid transparent"}`}}, shape)]; }));
     for (const box of [guess, button]) box.hidden = !v.words.length;
-    prompt.replaceChildren(...(v.words.length ? ["The ", h("b", {}, v.steps.find(x => x[0] === now)[1]), " have the shape"] : ["Type words of the dictionary above"]));
+    prompt.replaceChildren(...(v.words.length ? ["What is the shape of the ", h("b", {}, v.steps.find(x => x[0] === now)[1]), "?"] : ["Type words of the dictionary above"]));
     const parts = v.known ? pictures[now]() : [hidden];
-    place.replaceChildren(...parts.flatMap((part, i) => i ? [h("div", {style: {height: "calc(5*var(--u))"}}), part] : [part]));
+    place.replaceChildren(...parts.filter(part => part !== "").flatMap((part, i) => i ? [h("div", {style: {height: "calc(5*var(--u))"}}), part] : [part]));
     if (held) { const grids = [...place.querySelectorAll("[role=grid]")], to = grids.find(g => g.getAttribute("aria-label") === held.getAttribute("aria-label")) || grids[0]; const cell = to && to.querySelector("[tabindex='0']"); if (cell) cell.focus({preventScroll: true}); }
   }
-  return {el, draw, keys: [["← → ↑ ↓", "walk the numbers"], ["Home End", "to the ends of a row"], ["Page Up Page Down", "to the ends of a column"]]};
+  const typed = guess.querySelector("textarea"); // a guess that was typed counts, whichever way it is sent
+  return {el, draw, click(name) { if (name !== "reveal" || !typed.value.trim()) return false; ctx.set("guess", typed.value); return true; }, keys: [["← → ↑ ↓", "walk the numbers"], ["Home End", "to the ends of a row"], ["Page Up Page Down", "to the ends of a column"]]};
 }
 export default {render: ({model, el}) => mount(model, el, {picture})};
