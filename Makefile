@@ -39,11 +39,11 @@ notebooks: install-dev
 	$(TEST_ENV) $(BIN)/python -m tools.nbval_labs $(LABS)
 
 mutate: install-dev
-	$(TEST_ENV) $(BIN)/python -m tools.mutate $(or $(LABS),00 02)
+	$(TEST_ENV) $(BIN)/python -m tools.mutate $(LABS)
 
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser
+	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(WORKERS) --dist loadgroup
 
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev
