@@ -43,12 +43,12 @@ function picture(ctx) {
 
   function draw(view) {
     v = view;
-    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), three = full > (P ? 1500 : 1000), focused = items.indexOf(document.activeElement);
-    el.style.flexDirection = three ? "row" : "column"; el.style.gap = three ? `${P ? 56 : 40}px` : "24px";
-    left.style.width = three ? Math.round(full * (P ? .37 : .38)) + "px" : "100%"; middle.style.width = three ? Math.round(full * (P ? .22 : .25)) + "px" : "100%";
+    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), three = full > (P ? 1500 : 1000), two = !three && full > (P ? 1100 : 640), focused = items.indexOf(document.activeElement);
+    el.style.flexDirection = three || two ? "row" : "column"; el.style.flexWrap = two ? "wrap" : "nowrap"; el.style.gap = three ? `${P ? 56 : 40}px` : `24px ${P ? 56 : 40}px`;
+    left.style.width = three ? Math.round(full * (P ? .37 : .38)) + "px" : "100%"; middle.style.width = three ? Math.round(full * (P ? .22 : .25)) + "px" : two ? Math.round(full * .44) + "px" : "100%";
     left.style.flex = middle.style.flex = "none"; right.style.cssText = "flex:1;min-width:0;max-width:100%";
     note.hidden = hint.hidden = P; list.style.gap = `calc(${P ? 1 : 2}*var(--u))`;
-    list.style.gridTemplateColumns = three ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
+    list.style.gridTemplateColumns = three || two ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
     dials.forEach(d => d.show());
     items = v.results.map((r, i) => h("div", {role: "option", "aria-selected": i === at(), tabindex: i === at() ? 0 : -1, "data-result": r.name, ...KEYS, onclick: () => choose(i, true),
       style: {padding: `calc(${P ? .8 : 1.5}*var(--u)) calc(3*var(--u))`, "line-height": 1.25, "border-radius": "6px", cursor: "pointer", border: i === at() ? "var(--stroke) solid var(--ink)" : "var(--stroke) solid var(--line)"}},
@@ -56,8 +56,8 @@ function picture(ctx) {
     list.replaceChildren(...items);
     if (focused >= 0) items[at()].focus();
     title.replaceChildren(v.ruler.title + " ", h("span", {}, P ? "" : "log scale"));
-    const width = Math.min(three ? full - (P ? .59 : .63) * full - (P ? 112 : 80) : full, 560 * S);
-    place.replaceChildren(ruler(v.ruler, {width, height: three ? Math.max(P ? 500 : 380, list.offsetHeight) : 360 * S, S: P ? 2 : 1, label: `${v.ruler.title}: ${v.ruler.shown}`}));
+    const width = Math.min(three ? full - (P ? .59 : .63) * full - (P ? 112 : 80) : two ? .56 * full - 56 : full, 560 * S);
+    place.replaceChildren(ruler(v.ruler, {width, height: three || two ? Math.max(P ? 500 : 380, list.offsetHeight) : 360 * S, S: P ? 2 : 1, label: `${v.ruler.title}: ${v.ruler.shown}`}));
   }
   return {el, draw, keys: [["↑ ↓", "choose a figure"], ["← →", "turn an assumption"], ["Home End", "the first, the last"]], key(e) {
     const i = items.indexOf(e.target);

@@ -1,9 +1,9 @@
 // A vertical log ruler: {low, high, title, ticks: [[value, label]], marks: [[value, label, kind]], value, shown}.
 // kind "known" is a landmark, "target" what one tries to reach (ink); the value itself is drawn in the first model's color.
 function ruler(r, {width, height, S = 1, label}) {
-  const top = 12 * S, bottom = height - 12 * S, left = (S > 1 ? 72 : 84) * S, gap = (S > 1 ? 30 : 34) * S, room = 21 * S, span = Math.log10(r.high / r.low);
+  const top = 12 * S, bottom = height - 12 * S, gap = (S > 1 ? 30 : 34) * S, room = 21 * S, span = Math.log10(r.high / r.low);
   const at = z => bottom - (bottom - top) * Math.max(0, Math.min(1, Math.log10(z / r.low) / span));
-  const every = Math.ceil(r.ticks.length / ((bottom - top) / (30 * S)));
+  const every = Math.ceil(r.ticks.length / ((bottom - top) / (30 * S))), left = (18 + 7.7 * Math.max(...r.ticks.map(([, t], i) => i % every ? 0 : t.length))) * S;
   const parts = r.ticks.flatMap(([z, t], i) => [line(left - 6 * S, at(z), left, at(z), "var(--edge)", 1.25 * S),
     ...(i % every ? [] : [text(left - 12 * S, at(z) + 4.5 * S, t, {"text-anchor": "end", class: "s"})])]);
   parts.push(line(left, top, left, bottom, "var(--edge)", 1.25 * S));
