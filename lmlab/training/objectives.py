@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lmlab.models.transformer import Transformer
+
 IGNORED = -100  # a target that does not count, as everywhere in PyTorch
 
 
@@ -51,7 +53,11 @@ def masked_token(model: nn.Module, batch: Batch, generator: torch.Generator | No
     """Masked prediction (BERT, 2018): the mean surprise, in nats, at the covered tokens, given all others.
 
     Every position sees both ways, so a target stands where its mask does: nothing is moved. A batch is one of
-    `masked_windows`. Logits (B, T, V) are scored in float32.
+    `masked_windows`, which cover something in every row. Logits are scored in float32.
     """
-    logits: Tensor = model(batch.inputs, causal=False)
-    return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
+    covered = batch.targets != IGNORED
+    if isinstance(model, Transformer):  # logits of what nobody asks about cost more than all the rest
+        logits = model.unembedding(model.hidden(batch.inputs, causal=False)[covered])
+    else:
+        logits = model(batch.inputs, causal=False)[covered]
+    return F.cross_entropy(logits.float(), batch.targets[covered])
