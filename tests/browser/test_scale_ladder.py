@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 
@@ -76,6 +77,23 @@ def test_a_figure_is_chosen_by_click_and_by_keys(page, ladder):
     assert page.ask("w.quantity") == "words"
     ladder.press("r")
     ladder.expect_readout("At 4 bytes per word")
+
+
+def test_the_mark_stands_where_the_logarithm_says(page, ladder):
+    def middle(locator) -> float:
+        box = locator.bounding_box()
+        return box["y"] + box["height"] / 2
+
+    box = ladder.control("bytes, exactly")
+    for size in ("4", "0.7", "11"):
+        box.fill(size)
+        box.press("Enter")
+        page.expect("w.bytes_per_unit", float(size))
+        ladder.expect_readout(f"At {size} bytes per word")
+        ticks = [middle(ladder.root.locator("svg text", has_text=t).first) for t in ("1\u202fPB", "1\u202fMB")]
+        here = middle(ladder.root.locator('svg path[fill="var(--m1)"]'))
+        share = math.log10(27e12 * float(size) / 1e6) / 9
+        assert (ticks[1] - here) / (ticks[1] - ticks[0]) == pytest.approx(share, abs=0.01)
 
 
 def test_what_is_no_number_or_out_of_range_changes_nothing_or_stops_at_the_end(page, ladder):
