@@ -78,6 +78,17 @@ def test_by_keyboard_alone(page):
     w.expect_readout("·pd for ·np")
 
 
+def test_hatching_belongs_to_its_own_widget(page):
+    """Ids of one page: with the patterns of another widget the past would be hatched in another color."""
+    page.execute("other = lab.widgets.Sampling(town, temperature=0.7)")
+    page.add_cell("other")
+    page.widget("Sampling")
+    ids = page.page.evaluate("() => [...document.querySelectorAll('pattern')].map(p => p.id)")
+    assert len(ids) >= 2
+    assert len(set(ids)) == len(ids)
+    page.delete_last_cell()
+
+
 def test_photographs(page):
     w = page.widget("TwoObjectives")
     assert w.photograph("two_objectives") < 1080, "a projector does not scroll"

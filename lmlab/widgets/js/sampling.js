@@ -87,7 +87,7 @@ function picture(ctx) {
       rows = [...rows.slice(0, 4), {word: "all others", raw: "", bars: v.effects.map((e, j) => { const [b, a, d] = ["before", "after", "drawn"].map(w => sum(j, w)); return {before: b, after: a, drawn: rest.every(r => r.bars[j].drawn !== null) ? d : null, shown: [pct(b), !a && b ? "cut" : pct(a), v.n_drawn ? pct(d) : ""]}; })}];
       v = {...v, rows};
     }
-    for (const name of ["temperature", "top_k", "top_p", "min_p"]) { ctx.input(name).cap.style.display = "inline"; ctx.input(name).focus.style.width = ctx.present() ? "240px" : ""; } // which is which, on a projector too
+    for (const name of ["temperature", "top_k", "top_p", "min_p"]) { ctx.input(name).cap.style.display = "inline"; ctx.input(name).focus.style.width = ctx.present() ? "240px" : "124px"; } // which is which, on a projector too
     shown = v; at = Math.min(at, rows.length - 1);
     const L = layout(v), height = L.head + L.row * rows.length + 4, hatched = v.effects.map((_, j) => hatch(`var(--m${j + 1})`));
     chart.replaceChildren(s("svg", {width: L.width, height, role: "listbox", "aria-label": "next words"}, hatched.map(x => x.def), header(v, L, rows), rows.map((r, i) => row(v, L, r, i, rows, hatched.map(x => x.fill))), line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S)), L.P ? "" : legend(L));

@@ -12,8 +12,7 @@ function fitWord(root, string, room, px, mono = true) { // never cut in silence:
 // the marks of a percent axis from zero: round steps, no more than there is room for
 const percentTicks = (top, room) => { const by = [.01, .02, .05, .1, .2, .25, .5, 1].find(d => top / d <= Math.min(4.2, room)) || 1; return Array.from({length: Math.floor(top / by + 1e-9) + 1}, (_, i) => i * by); };
 // paper hatched in a color: what is masked, cut or taken away
-let hatches = 0;
 function hatch(color, gap = 5) {
-  const id = `lm-hatch-${++hatches}`;
+  const id = "lm" + Math.random().toString(36).slice(2); // one page holds many widgets, each with a copy of this file
   return {fill: `url(#${id})`, def: s("pattern", {id, width: gap, height: gap, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, line(0, 0, 0, gap, color, gap * .5))};
 }
