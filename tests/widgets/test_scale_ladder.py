@@ -86,8 +86,17 @@ def test_reset_and_refusals():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(27e12, "27.0 trillion"), (9_000, "9,000"), (0.0152, "0.0152"), (999_999, "1.00 million"), (1.5e6, "1.50 million"), (123_456, "123,000"), (1e20, "1.00×10²⁰")]
-)  # fmt: skip
+    ("value", "shown"),
+    [
+        (27e12, "27.0 trillion"),
+        (9_000, "9,000"),
+        (0.0152, "0.0152"),
+        (999_999, "1.00 million"),
+        (1.5e6, "1.50 million"),
+        (123_456, "123,000"),
+        (1e20, "1.00×10²⁰"),
+    ],
+)
 def test_counts_have_three_digits_and_a_word(value, shown):
     assert shown_count(value) == shown
 

@@ -25,8 +25,13 @@ def search(w: TrainingCost, quantity: str) -> float:
 
 @pytest.mark.parametrize(
     ("aim", "c_from", "tokens", "percent"),
-    [("slide", "formula", 16, 51.7), ("slide", "slide", 16, 51.8), ("meta", "formula", 15.6, 34.5), ("meta", "meta", 15.6, 34.6)],
-)  # fmt: skip
+    [
+        ("slide", "formula", 16, 51.7),
+        ("slide", "slide", 16, 51.8),
+        ("meta", "formula", 15.6, 34.5),
+        ("meta", "meta", 15.6, 34.6),
+    ],
+)
 def test_the_hidden_utilization_is_found_by_turning(aim, c_from, tokens, percent):
     w = TrainingCost(aim=aim, c_from=c_from, trillion_tokens=tokens)
     assert search(w, "days") == percent
