@@ -124,3 +124,29 @@ def test_what_has_no_attention_is_refused_in_a_sentence(trigram: lab.TextModel, 
     w = Attention(random_model)
     with pytest.raises(traitlets.TraitError, match="layers 0 to 3; layer 4 is not there"):
         w.layer = 4
+
+
+def test_the_shipped_model_copies_by_two_layers_that_fit() -> None:
+    """Lab 07: the numbers that it lets students predict, as orders and thresholds."""
+    town = lab.load("town")
+    prompt = "tortoise jik\nplums hauf\nbadger pim\nplums hauf\ntortoise"
+    ids = town.ids(prompt)[None]
+    copy = lab.induction_scores(town.model, ids)
+    head = int(copy[1].argmax())
+    trace = town.trace(prompt)
+    row = trace.attention[1][0, head, -1]
+    assert town.next(prompt, k=1)[0].text == " jik"
+    assert float(row[2]) == float(row.max()) > 0.5, "it looks at what followed the first tortoise"
+    assert float(copy[1].max()) > 0.3 > float(copy[0].max())
+    assert float(lab.look_back_scores(town.model, ids)[0].max()) > 0.4
+    for heads in (layer[0, :, -1] for layer in trace.attention):
+        mean_of_entropies = sum(map(entropy_bits, heads)) / len(heads)
+        assert entropy_bits(heads.mean(0)) >= mean_of_entropies - 1e-6, "an average hides what is sure"
+    recipe = lab.asset("models/town/recipe.toml").read_text(encoding="utf-8")
+    assert 'start = "looking-back"' in recipe, "this circuit was given, not discovered, and the lab says so"
+    w = Attention(town, prompt=prompt, layer=1, head=head)
+    assert "·jik" in w.sentence
+    assert "the token that followed it the last time" in w.sentence
+    silent = lab.without_heads(town.model, [(1, h) for h in range(4)])
+    without = lab.TextModel(silent, town.tokenizer, name="without layer 1")
+    assert without.log_prob(" jik", given=prompt) < town.log_prob(" jik", given=prompt) - 1
