@@ -107,3 +107,18 @@ def test_packed_says_the_same_in_few_bytes(log):
         spelled.append(spelled[left[n]] + spelled[right[n]])
     fewer = log.packed(n_runners_up=2)
     assert len(fewer["rival_count"]) == 2 * 4 * len(log)
+
+
+def test_every_256_merges_save_less_than_the_256_before():
+    """Lab 05: tokens for 100 characters of new text, by vocabulary size: 100, then less than half at V = 512."""
+    from lmlab.data.corpus import corpus
+
+    log = train_bpe(corpus("town", documents=2_000, seed=0).text, vocab_size=1536, specials=())[1]
+    fresh = corpus("town", documents=200, seed=1).text
+    counts = log.token_counts(fresh)
+    per_hundred = [100 * counts[V - 256] / len(fresh) for V in range(256, 1537, 256)]
+    saved = [more - less for more, less in pairwise(per_hundred)]
+    assert per_hundred[0] == 100 * len(fresh.encode()) / len(fresh)
+    assert per_hundred[1] < 50
+    assert saved == sorted(saved, reverse=True)
+    assert counts[-1] == len(log.tokenizer().encode(fresh))

@@ -2,6 +2,7 @@
 function picture(ctx) {
   const h1 = h("h4"), chart = h("div"), left = h("div", {style: {flex: "none", "max-width": "100%"}}, h1, chart), h2 = h("h4"), strips = h("div"), key = tintKey(), right = h("div", {style: {flex: 1, "min-width": 0}}, h2, strips, key);
   const el = h("div", {class: "cols"}, left, right), pen = document.createElement("canvas").getContext("2d");
+  const hatching = "none" + Math.random().toString(36).slice(2); // ids are the page's, not the widget's
   let v = null, rows = null, at = 0;
   const tone = i => `n${i + 1}`, fill = i => `var(--m${i + 1})`, yours = c => c.name === "yours";
 
@@ -23,7 +24,7 @@ function picture(ctx) {
     if (yours(c)) g.append(rect(0, mid - 13 * L.S, L.label - 8 * L.S, 26 * L.S, "var(--you)", {rx: 4, stroke: "#212121", "stroke-dasharray": "4 3", "stroke-width": 1.5}));
     g.append(text(L.label - 14 * L.S, mid + 5 * L.S, c.name, {"text-anchor": "end", class: k === v.chosen || yours(c) ? "b" : "big", ...(yours(c) ? {style: "fill:#212121"} : {})}));
     numbers.forEach((x, i) => { const b = mid - high / 2 + i * (L.bar + 1), w = x === null ? 0 : L.plot * x / top;
-      if (x === null) { if (!i) g.append(rect(L.label, mid - high / 2, 26 * L.S, high, "url(#lm-none)")); return; }
+      if (x === null) { if (!i) g.append(rect(L.label, mid - high / 2, 26 * L.S, high, `url(#${hatching})`)); return; }
       g.append(rect(L.label, b, w, L.bar, fill(i), {class: "eased"}));
       if (w > 22 * L.S && L.bar >= 6) g.append(shape(i, L.label + 9 * L.S, b + L.bar / 2, Math.min(3.4 * L.S, L.bar * .36), "var(--paper)")); });
     let x = L.label + L.plot + 14 * L.S;
@@ -39,7 +40,7 @@ function picture(ctx) {
     const head = []; let x = L.label + L.plot + 14 * L.S;
     L.names.forEach((name, i) => { x += L.cols[i]; pen.font = `700 ${L.P ? 28 : 13}px ${getComputedStyle(ctx.root).fontFamily}`;
       head.push(shape(i, x - pen.measureText(name).width - 11 * L.S, L.head - 13 * L.S, 5.2 * L.S, fill(i)), text(x, L.head - 8 * L.S, name, {"text-anchor": "end", class: `bold ${tone(i)}`})); });
-    const hatch = s("defs", {}, s("pattern", {id: "lm-none", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, rect(0, 0, 6, 6, "var(--paper)"), line(0, 0, 0, 6, "var(--edge)", 1.5)));
+    const hatch = s("defs", {}, s("pattern", {id: hatching, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, rect(0, 0, 6, 6, "var(--paper)"), line(0, 0, 0, 6, "var(--edge)", 1.5)));
     const one = v.against && top ? [line(L.label + L.plot / top, L.head - 4, L.label + L.plot / top, height, "var(--ink)", 2 * L.S), text(L.label + L.plot / top, L.head - 8 * L.S, "1×", {"text-anchor": "middle", class: "s"})] : [];
     chart.replaceChildren(s("svg", {width: L.W, height, role: "listbox", "aria-label": "cost of each text"}, hatch, head, v.costs.map((c, k) => line_(c, k, L, top)), line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S), one));
     (L.wide ? el : ctx.after).append(right); right.hidden = L.P;
