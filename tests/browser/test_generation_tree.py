@@ -70,6 +70,21 @@ def test_by_keyboard_alone(page):
     w.expect_readout("4 leaves")
 
 
+def test_a_path_too_long_for_the_sheet_is_folded_and_the_other_branches_stay(page):
+    w = page.widget("GenerationTree")
+    w.root.locator("[data-node]").first.focus()
+    w.press("r")
+    w.expect_readout("panicked")
+    w.enter_prompt("went golfing because the stock market always crashed on a Friday", name="edit")
+    w.expect_readout("factors")
+    w.root.get_by_text("folded").wait_for()
+    assert w.root.locator("[data-node='0']").count() == 1
+    assert w.root.locator("[data-node='1']").count() == 1, "the first branch is still on the sheet"
+    right = """r => Math.max(...[...r.querySelectorAll("[data-node]")]
+      .map(g => g.getBBox().x + g.getBBox().width)) - r.querySelector("svg[role=tree]").clientWidth"""
+    assert w.root.evaluate(right) < 0
+
+
 def test_photographs(page):
     w = page.widget("GenerationTree")
     w.root.locator("[data-node]").first.focus()

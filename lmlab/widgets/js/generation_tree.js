@@ -12,31 +12,36 @@ function picture(ctx) {
     const wide = T.map(t => Math.max(wordWidth(ctx.root, t.text, L.body, true, true) + 12 * L.S, wordWidth(ctx.root, t.shown, L.note)) + L.gap);
     const path = []; for (let i = v.at; i >= 0; i = T[i].parent) path.unshift(i);
     let from = path[0], length = path.reduce((a, i) => a + wide[i], 0);
+    const folded = new Set(), dots = 26 * L.S; // a path too long for the sheet is folded where nothing branches off, then cut from the left
+    for (const i of [...path.slice(2, -1), ...path.slice(1, 2)]) { if (length <= L.room * .94) break; if (below[i].length > 1 || i === v.at) continue;
+      length -= wide[i]; wide[i] = folded.has(T[i].parent) ? 0 : dots; length += wide[i]; folded.add(i); }
     for (const i of path.slice(0, -1)) { if (length <= L.room * .94) break; length -= wide[i]; from = path[path.indexOf(i) + 1]; }
     const x = [], line = [], cut = new Set(); let lines = 0;
     const walk = (i, at) => { x[i] = at; line[i] = lines; let any = false;
       for (const child of below[i]) { if (at + wide[i] + wide[child] - L.gap > L.room) { cut.add(i); continue; } if (any) lines++; any = true; walk(child, at + wide[i]); } };
     walk(from, 0);
     const first = Math.max(0, Math.min(line[v.at] - Math.floor(L.most / 2), lines + 1 - L.most));
-    return {x, line, wide, below, cut, from, first, lines: lines + 1, before: path.indexOf(from)};
+    return {x, line, wide, below, cut, folded, from, first, lines: lines + 1, before: path.indexOf(from)};
   }
 
   function draw(v) {
     const held = tree.contains(document.activeElement), chosen = nexts.contains(document.activeElement) ? [...nexts.querySelectorAll("[role=option]")].indexOf(document.activeElement) : -1;
+    if (ctx.root.clientWidth < 640) v = {...v, twigs: v.twigs.map((t, i) => i ? t : {...t, text: t.text.split(" ").pop()})};
     shown = v;
     const wide = ctx.root.clientWidth > 720; // narrower than that, the style sheet stacks them
     ctx.input("edit").box.style.flexBasis = ctx.present() ? "390px" : "190px"; ctx.input("prompt").box.style.flexBasis = wide ? "300px" : "100%";
     const P = ctx.present(), S = P ? 2 : 1, width = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), note = P ? 28 : 13, body = P ? 30 : 15, n = v.models.length;
     const names = v.models.map(name => fitWord(ctx.root, name, Math.max(40 * S, width * .3 / n), note, false));
     const columns = names.map((name, j) => Math.max(wordWidth(ctx.root, name, note, false, true) + 22 * S, ...v.twigs.map(t => wordWidth(ctx.root, t.products_shown[j], body, false, true))) + 14 * S);
-    const numbers = columns.reduce((a, b) => a + b, 0), L = {S, note, body, gap: 30 * S, room: width - numbers - 8 * S, most: P ? 4 : 12, row: P ? 92 : 54, head: 30 * S};
+    const numbers = columns.reduce((a, b) => a + b, 0), L = {S, note, body, gap: (width < 600 ? 18 : 30) * S, room: width - numbers - 8 * S, most: P ? 4 : 12, row: P ? 92 : 54, head: 30 * S};
     const G = lay(v, L), on = new Set(); for (let i = v.at; i >= 0; i = v.twigs[i].parent) on.add(i);
     const last = Math.min(G.lines, G.first + L.most), Y = i => L.head + (G.line[i] - G.first) * L.row, mid = i => Y(i) + 15 * S;
     const seen = i => G.line[i] !== undefined && G.line[i] >= G.first && G.line[i] < last, parts = [], leaf = i => !G.below[i].length;
-    v.twigs.forEach((t, i) => { if (i === G.from || !seen(i)) return; // the thicker, the likelier; the chosen path in ink
-      const p = t.parent, x1 = G.x[p] + G.wide[p] - L.gap + 3 * S, x2 = G.x[i] - 4 * S, thick = (1 + 6 * t.p) * S, bend = x1 + 9 * S, top = Math.max(mid(p), L.head - 8 * S), d = G.line[p] === G.line[i] ? `M${x1} ${mid(i)}H${x2}` : `M${bend} ${top}V${mid(i) - 6 * S}q0 ${6 * S} ${6 * S} ${6 * S}H${x2}`;
+    v.twigs.forEach((t, i) => { if (i === G.from || !seen(i) || G.folded.has(t.parent) || G.folded.has(i) && !G.wide[i]) return; // the thicker, the likelier; the chosen path in ink
+      const p = t.parent, x1 = G.x[p] + G.wide[p] - L.gap + 3 * S, x2 = G.x[i] - 4 * S, thick = (1 + 6 * t.p) * S, bend = x1 + Math.min(9 * S, L.gap * .25), top = Math.max(mid(p), L.head - 8 * S), d = G.line[p] === G.line[i] ? `M${x1} ${mid(i)}H${x2}` : `M${bend} ${top}V${mid(i) - 6 * S}q0 ${6 * S} ${6 * S} ${6 * S}H${x2}`;
       parts[on.has(i) ? "push" : "unshift"](s("path", {d, fill: "none", stroke: on.has(i) ? "var(--m1)" : "var(--quiet)", "stroke-width": thick})); });
     const nodes = v.twigs.map((t, i) => { if (!seen(i)) return null;
+      if (G.folded.has(i)) return G.wide[i] ? text(G.x[i], Y(i) + 20 * S, "…", {class: "bold"}) : null;
       const w = G.wide[i] - L.gap, here = i === v.at, g = s("g", {role: "treeitem", "aria-label": i ? `${t.text}, ${t.shown}; path ${t.products_shown[0]}` : "the prompt", "aria-selected": String(here), tabindex: here ? 0 : -1, class: "row", "data-node": i, "data-p": t.p, "data-product": t.products[0], ...KEYS, onclick: () => ctx.set("node", i)});
       g.append(rect(G.x[i] - 3 * S, Y(i), w + 6 * S, 30 * S, here ? "var(--ink)" : t.typed ? "var(--you)" : "var(--paper)", {rx: 4 * S, ...(t.typed && !here ? {stroke: "#212121", "stroke-width": 1.5, "stroke-dasharray": "4 3"} : {})}),
         text(G.x[i] + 3 * S, Y(i) + 20 * S, t.text, {class: "mono" + (on.has(i) ? " bold" : ""), style: `font-size:${body}px;fill:${here ? "var(--paper)" : t.typed ? "var(--on-you)" : i ? "var(--ink)" : "var(--ink-2)"}`}));
@@ -47,7 +52,7 @@ function picture(ctx) {
     names.forEach((name, j) => { hx += columns[j]; heads.push(shape(j, hx - wordWidth(ctx.root, name, note, false, true) - 11 * S, 10 * S, 5.5 * S, `var(--m${j + 1})`), text(hx, 15 * S, name, {"text-anchor": "end", class: `bold n${j + 1}`})); });
     const products = v.twigs.flatMap((t, i) => { if (!seen(i) || !leaf(i) && !G.cut.has(i) || !i) return []; let px = width - numbers;
       return columns.map((c, j) => { px += c; return text(px, Y(i) + 20 * S, t.products_shown[j], {"text-anchor": "end", class: `n${j + 1}` + (on.has(i) ? " bold" : ""), style: `font-size:${body}px`}); }); });
-    const notes = [G.before && `… ${G.before} before`, G.first && `${G.first} more above`, last < G.lines && `${G.lines - last} more below`].filter(Boolean).join(" · ");
+    const notes = [G.folded.size && `… ${G.folded.size} folded`, G.before && `… ${G.before} before`, G.first && `${G.first} more above`, last < G.lines && `${G.lines - last} more below`].filter(Boolean).join(" · ");
     tree.replaceChildren(s("svg", {width, height: L.head + L.row * Math.max(P ? 4 : 5, last - G.first), role: "tree", "aria-label": "the tree of texts"}, parts, nodes.filter(Boolean), products,
       text(0, 15 * S, notes || "thicker is likelier; under a token its probability after its path", {class: "s"}), heads,
       P || width < 640 ? "" : text(width - numbers - 6 * S, 15 * S, "product of the path:", {"text-anchor": "end", class: "s"})));
