@@ -129,7 +129,7 @@ def test_what_has_no_attention_is_refused_in_a_sentence(trigram: lab.TextModel, 
 def test_the_shipped_model_copies_by_two_layers_that_fit() -> None:
     """Lab 07: the numbers that it lets students predict, as orders and thresholds."""
     town = lab.load("town")
-    prompt = "tortoise jik\nplums hauf\nbadger pim\nplums hauf\ntortoise"
+    prompt = "tortoise jik\nplums hauf\nbadger pim\ntortoise"
     ids = town.ids(prompt)[None]
     copy = lab.induction_scores(town.model, ids)
     head = int(copy[1].argmax())
