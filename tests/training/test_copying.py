@@ -63,6 +63,6 @@ def test_two_layers_learn_to_copy_all_at_once_and_one_layer_does_not(seed: int) 
     back = two.looks_back()
     assert back[0] == 0
     control = (0, 1 - back[1])
-    assert two.accuracy_without(back) < 0.7 * whole, "the other half of the circuit"
+    assert two.accuracy_without(back) < 0.8 * whole, "the other half of the circuit"
     assert two.accuracy_without(control) > 0.9 * whole, "the head beside it is a control: nothing is lost"
     assert float(two.scores()[1].max()) > COPIER
