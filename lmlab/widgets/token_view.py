@@ -234,18 +234,24 @@ class TokenView(LabWidget):
 
     def __init__(self, *tokenizers: Given | Mapping[str, Given], **traits: Any) -> None:
         self._rows = named(tokenizers, "TokenView")
-        self._misspelled = 0
-        self._first = str(traits.get("text", TEXT))
+        self._began = self._first = str(traits.get("text", TEXT))
+        self._made = ""  # what the button made last, from the text as first written
+        self._pressed = 0
         super().__init__(**traits)
 
     def clicked(self, name: str) -> None:
-        if name == "misspell":
-            self.text = misspelled(self._first, self._misspelled)
-            self._misspelled += 1
+        if name != "misspell":
+            return
+        if self.text != self._made:  # the student's own text is the one to start from
+            self._first, self._pressed = self.text, 0
+        self._made = misspelled(self._first, self._pressed)
+        self._pressed += 1
+        self.text = self._made
 
     def reset(self) -> None:
-        self._misspelled = 0
+        self._first, self._made = self._began, ""
         super().reset()
+        self.refresh()
 
     def compute(self) -> TokenViewView:
         return token_view(self._rows, self.text, first=self._first)

@@ -57,6 +57,20 @@ def test_the_first_text_is_what_a_change_is_compared_with(random_model):
     assert (w.text, w.shown.strips[0].head) == (TEXT, first.head)
 
 
+def test_the_button_starts_from_the_text_that_the_student_wrote(random_model):
+    w = TokenView(random_model)
+    w.text = "the baker sold geese"
+    made = []
+    for _ in range(4):
+        w.clicked("misspell")
+        made.append(w.text)
+    assert made == ["the baker sold gesee", "the bkaer sold geese", "the baker slod geese", "the baker sold gesee"]
+    assert f"as first written it was {len(random_model.tokenizer.encode('the baker sold geese'))} tokens" in w.sentence
+    w.reset()
+    assert w.text == TEXT
+    assert "as first written" not in w.sentence
+
+
 def test_a_misspelled_word_costs_the_model_tokens_and_bits():
     """labs.md: misspell a word and watch tokens and loss rise: any word of ten sentences that the town may say."""
     town, draw = lab.load("town"), random.Random(5)
