@@ -7,7 +7,11 @@ from collections import Counter
 
 
 def my_pair_counts(ids):
-    return Counter(itertools.pairwise(ids))
+    counts = {}
+    for n in range(len(ids) - 1):
+        pair = (ids[n], ids[n + 1])
+        counts[pair] = counts.get(pair, 0) + 1
+    return counts
 
 
 def either_way_round(ids):
@@ -40,11 +44,11 @@ def counts_single_ids(ids):
 
 
 def all_possible_pairs(ids):
-    return {(a, b): my_pair_counts(ids)[a, b] for a in ids for b in ids}
+    return {(a, b): my_pair_counts(ids).get((a, b), 0) for a in ids for b in ids}
 
 
 def the_most_frequent_alone(ids):
-    return dict(my_pair_counts(ids).most_common(1))
+    return dict(Counter(my_pair_counts(ids)).most_common(1))
 
 
 def a_list_of_couples(ids):
