@@ -30,7 +30,7 @@ from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
 
 STEPS, EVERY = 100, 20
-T, B = 64, 16
+T, B = 64, 12
 HELD_OUT = 48  # windows for measuring
 D, L, H = 64, 2, 2
 ARMS = ("whole", *PARTS)

@@ -47,7 +47,7 @@ def ablation_view(
         readout=_said(part, live, final, counted, seed, done),
         foot=spans(
             mono("ids (B,T) → logits (B,T,V)"),
-            f" · the town, {STEPS} steps of B 16, T 64 · D 64, L 2, H 2, V 2,048 · grey: stored runs of "
+            f" · the town, {STEPS} steps of B 12, T 64 · D 64, L 2, H 2, V 2,048 · grey: stored runs of "
             f"seed 0; live: seed {seed} · longer training narrows the gaps",
         ),
         table=[
