@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lmlab.tokenizer.split import SPLIT_NONE
-from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.tokenizer.tokenizer import StreamDecoder, Tokenizer
 from lmlab.tokenizer.unicode_text import checked_characters
 
 #: Code points of Unicode, of which about one in seven is a character so far.
@@ -41,6 +41,10 @@ class CharacterTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The characters of `ids`; ValueError names a number that belongs to no character."""
         return "".join([self.token_text(n) for n in ids])
+
+    def stream(self) -> StreamDecoder:
+        """Decodes ids one by one; a character is never held back."""
+        return StreamDecoder(self.token_bytes)
 
     def token_bytes(self, id: int) -> bytes:
         """The character of an id, as UTF-8: one to four bytes."""

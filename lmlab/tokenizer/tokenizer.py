@@ -10,7 +10,7 @@ import codecs
 import operator
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -141,7 +141,7 @@ class Tokenizer:
 
     def stream(self) -> StreamDecoder:
         """A decoder for ids that come one by one."""
-        return StreamDecoder(self)
+        return StreamDecoder(self.token_bytes)
 
     def save(self, path: str | Path) -> Path:
         """Write a tokenizer.json that Hugging Face's tokenizers opens too; `path` is the file or its folder."""
@@ -185,13 +185,13 @@ class Tokenizer:
 class StreamDecoder:
     """Decodes ids one by one and holds back bytes until the character that they begin is complete."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
+        self._token_bytes = token_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, id: int) -> str:
         """The text that is certain now; empty while a character is incomplete."""
-        return self._decoder.decode(self._tokenizer.token_bytes(id))
+        return self._decoder.decode(self._token_bytes(id))
 
     def flush(self) -> str:
         """What was held back at the end (U+FFFD for an incomplete character); the decoder can be used again."""

@@ -58,6 +58,10 @@ class WordTokenizer:
         """The words of `ids` with one space between; ValueError names an id that does not exist."""
         return " ".join([self.token_text(n) for n in ids])
 
+    def stream(self) -> WordStream:
+        """Decodes ids one by one; every word brings the space before it, since it goes on from a prompt."""
+        return WordStream(self)
+
     def token_bytes(self, id: int) -> bytes:
         """The word of an id, as UTF-8."""
         return self.token_text(id).encode("utf-8")
@@ -85,3 +89,18 @@ class WordTokenizer:
 
     def __repr__(self) -> str:
         return f"WordTokenizer(V={self.vocab_size}: {', '.join(self.words[:4])}{', …' if len(self) > 4 else ''})"
+
+
+class WordStream:
+    """Words one by one, as `StreamDecoder` gives text: nothing is ever held back."""
+
+    def __init__(self, tokenizer: WordTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def feed(self, id: int) -> str:
+        """A space and the word of an id."""
+        return f" {self._tokenizer.token_text(id)}"
+
+    def flush(self) -> str:
+        """Nothing was held back."""
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import lmlab as lab
 from lmlab.tokenizer.words import WordTokenizer
 
 TEN = ["the", "stock", "market", "crashed", "and", "investors", "panicked", "celebrated", "lost", "money"]
@@ -18,6 +19,14 @@ def test_a_sentence_of_known_words_round_trips():
     assert tokenizer.vocab_size == len(tokenizer) == 10
     assert [sentence[a:b] for a, b in tokenizer.offsets(sentence)] == sentence.split()
     assert tokenizer.encode("") == []
+
+
+def test_a_text_of_words_can_be_written_on():
+    tokenizer = WordTokenizer(TEN)
+    network = lab.Transformer(lab.TransformerConfig.tiny(vocab_size=10, d_model=16, n_layers=1), seed=0)
+    written = lab.TextModel(network, tokenizer).generate("the stock", 6, seed=1)
+    assert written.text == "".join(f" {TEN[step.id]}" for step in written.steps)
+    assert tokenizer.encode("the stock" + written.text)[2:] == [step.id for step in written.steps]
 
 
 def test_a_word_outside_the_list_cannot_be_said():

@@ -4,8 +4,9 @@ const NARROW = "\u202f", MINUS = "\u2212", SVG = "http://www.w3.org/2000/svg";
 // h("div", {class: "x", onclick: f}, child, "text") makes an element; texts become text nodes, never HTML
 function make(node, props, kids) {
   for (const [key, value] of Object.entries(props || {})) {
-    if (value === undefined || value === null || value === false) continue;
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    if (key.startsWith("aria-") && typeof value === "boolean") node.setAttribute(key, String(value));
+    else if (value === undefined || value === null || value === false) continue;
+    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (key === "style" && typeof value === "object") for (const [k, v] of Object.entries(value)) node.style.setProperty(k, v);
     else node.setAttribute(key, value === true ? "" : value);
   }

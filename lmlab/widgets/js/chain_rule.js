@@ -84,7 +84,7 @@ function picture(ctx) {
   function word(L, w, i) {
     const shown = truthShown() && w.shown[L.M] !== "–", t = w.surprise[L.M], a = L.at(i) + L.bar / 2 - L.step / 2, from = L.so[0][i];
     const g = s("g", {role: "option", tabindex: i === at ? 0 : -1, "aria-selected": i === at, "aria-label": w.text + ": " + v.columns.map((c, k) => `${c} ${w.cost[k]} ${v.unit}, ${w.shown[k]}`).join("; "), ...KEYS,
-      onclick: () => focus(i), ondblclick: edit, onfocus: () => { at = i; detail(w); }, onblur: () => ctx.say(v.readout)},
+      onclick: () => focus(i), ondblclick: edit, onfocus: () => { at = i; detail(w); }, onblur: () => ctx.say(ctx.view().readout)},
     L.up ? rect(a + 2, L.head - 30 * L.S, L.step - 4, L.height - L.head + 30 * L.S, "transparent") : rect(0, a + 1, L.W, L.step - 2, "transparent"));
     for (let k = 0; k < L.M; k++) { const q = L.so[k][i]; if (muted.has(k) || q === null) continue;
       g.append(...bar(L, i, k, q, L.so[k][i + 1], {"data-word": i, "data-column": v.columns[k], "data-x": w.surprise[k] === null ? "inf" : w.surprise[k]}), ...(shown ? outline(L, i, k, q, t) : [])); }

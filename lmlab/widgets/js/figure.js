@@ -14,7 +14,7 @@ const NAMED = /^(ink|ink-2|line|edge|quiet|paper|you|m[1-4]|m[1-4]-text|t[1-4])$
 function picture(ctx) {
   const el = h("div", {role: "img", tabindex: 0, ...KEYS});
   const themed = x => typeof x === "string" && NAMED.test(x) ? ctx.color(x) : Array.isArray(x) ? x.map(themed)
-    : x && typeof x === "object" && !ArrayBuffer.isView(x) ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, themed(v)])) : x;
+    : x && typeof x === "object" && !ArrayBuffer.isView(x) ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, /ref$/.test(k) ? v : themed(v)])) : x;
   async function draw(v) {
     if (!v.figure) return;
     el.style.height = v.height * (ctx.present() ? 1.8 : 1) + "px";

@@ -57,7 +57,7 @@ function picture(ctx) {
     const last = i === all(v).length - 1, y = L.head + i * L.row, mid = y + L.row / 2, x0 = L.label, x = p => L.plot * Math.min(p, L.top) / L.top;
     const said = `${r.word}: ` + v.columns.map((c, j) => `${c} ${r.shown[j]}`).join(", ");
     const g = s("g", {role: "option", "aria-label": said, "aria-selected": i === at, tabindex: i === at ? 0 : -1, class: "row", ...KEYS,
-      onclick: () => focus(i), ondblclick: () => append(i), onfocus: () => detail(i), onblur: () => ctx.say(v.readout)});
+      onclick: () => focus(i), ondblclick: () => append(i), onfocus: () => detail(i), onblur: () => ctx.say(ctx.view().readout)});
     const end = x0 + L.plot + 16 * L.S + L.columns.reduce((a, b) => a + b, 0);
     g.append(rect(0, y + 1, end, L.row - 2, "transparent", {class: "hit", rx: 4}));
     if (last) g.append(line(0, y, end, y, "var(--line)"));

@@ -25,7 +25,7 @@ function picture(ctx) {
   function row(v, r, i, top) {
     const share = r.count / Math.max(1, v.total), bar = (p, fill) => h("i", {class: "eased", style: {display: "block", height: "calc(2*var(--u))", width: 100 * Math.min(1, p / top) + "%", background: fill, "margin-bottom": "2px"}});
     const said = `${r.word}: ${r.count} of ${v.total}; ` + v.columns.map((c, j) => `${c} ${r.shown[j]}`).join(", ");
-    return h("div", {role: "option", tabindex: i === at ? 0 : -1, "aria-selected": i === at, "aria-label": said, "data-word": r.word, "data-count": r.count, ...KEYS, onclick: () => focus(i), onfocus: () => { pick(i); tell(i); }, onblur: () => ctx.say(v.readout),
+    return h("div", {role: "option", tabindex: i === at ? 0 : -1, "aria-selected": i === at, "aria-label": said, "data-word": r.word, "data-count": r.count, ...KEYS, onclick: () => focus(i), onfocus: () => { pick(i); tell(i); }, onblur: () => ctx.say(ctx.view().readout),
       style: {...cells(v), padding: "calc(1.5*var(--u)) 0", "border-top": "1px solid var(--line)", cursor: "pointer", background: i === at ? "var(--t1)" : "none"}},
       h("span", {class: "mono", style: {"font-weight": 700, "text-align": "right", overflow: "hidden", "text-overflow": "ellipsis", "white-space": "nowrap"}}, r.word),
       h("span", {style: {"border-left": "1.25px solid var(--ink)", "padding-top": "2px"}}, bar(share, "var(--quiet)"), r.probabilities.map((p, j) => bar(p, `var(--m${j + 1})`))),
