@@ -31,8 +31,8 @@ class Sample:
     text: str = ""
 
     def cells(self) -> list[str]:
-        """A set-up cell, then one cell an instance, which names it w0, w1, w2 and shows it."""
-        return [SETUP, *(f"w{i} = {code}\nw{i}" for i, code in enumerate(self.make))]
+        """One cell an instance, after that of ``SETUP``, which names it w0, w1, w2 and shows it."""
+        return [f"w{i} = {code}\nw{i}" for i, code in enumerate(self.make)]
 
 
 SAMPLES = {

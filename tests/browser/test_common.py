@@ -12,7 +12,7 @@ from lmlab.widgets._base import LabWidget
 from lmlab.widgets._figure import FigureWidget
 from tests.browser.conftest import opener
 from tests.browser.lab_page import Lab
-from tests.browser.samples import SAMPLES
+from tests.browser.samples import SAMPLES, SETUP
 from tests.browser.widget import Widget
 
 HOSTILE = (
@@ -49,13 +49,31 @@ def kind(request):
 
 
 @pytest.fixture(scope="module")
-def opened(kind, context, jupyterlab):
-    """The page of three instances, and the bytes that came over the wire until they stood there."""
+def desk(context, jupyterlab):
+    """One page and one kernel for all kinds: opening JupyterLab takes longer than all that is asked of a widget."""
     with opener(context, jupyterlab) as open_notebook:
-        lab = open_notebook(SAMPLES[kind].cells(), run=False)
-        received = lab.bytes_during(lambda: (lab.run_all(), [lab.widget(kind, i) for i in range(3)]))
-        print(f"{kind}: {received:,} bytes for three at first paint")
-        yield lab, received
+        yield open_notebook([SETUP])
+
+
+@pytest.fixture(scope="module")
+def opened(kind, desk):
+    """Three instances of a kind alone on the page, and the bytes that came over the wire until they stood there."""
+
+    def lay_out():
+        for cell in SAMPLES[kind].cells():
+            desk.add_cell(cell, timeout=90)
+        for i in range(3):
+            desk.widget(kind, i)
+
+    received = desk.bytes_during(lay_out)
+    print(f"{kind}: {received:,} bytes for three at first paint")
+    yield desk, received
+    if desk.page.evaluate("() => document.body.dataset.jpThemeLight") == "false":
+        desk.theme("light")
+    while len(desk.cells()) > 1:
+        desk.delete_last_cell()
+    found, desk.faults.found = desk.faults.found, []
+    assert not found, f"{kind}: the page was not healthy:\n" + "\n".join(found)
 
 
 @pytest.fixture(scope="module")
