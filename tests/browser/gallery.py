@@ -25,11 +25,13 @@ PICTURES = {
     "Attention": "lab.widgets.Attention(town, layer=1, head=0, query=9)",
     "BPEMerges": "lab.widgets.BPEMerges(step=100, vocab_size=768)",
     "QuantizationBins": "lab.widgets.QuantizationBins(town, bits=2)",
+    "ChainRule": 'lab.widgets.ChainRule(trigram, town, text="the stock market crashed and investors celebrated")',
+    "InductionHeads": "heads = lab.widgets.InductionHeads(seed=0)\nheads.train().wait()\nheads",
 }
 
 
 def main() -> None:
-    """Open one notebook with the four widgets, and photograph each in both themes."""
+    """Open one notebook with these widgets, and photograph each in both themes."""
     GALLERY.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server, browser = JupyterLabServer(Path(folder) / "here"), launch(playwright)

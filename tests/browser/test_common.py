@@ -134,7 +134,7 @@ def test_shown_twice_both_answer(kind, page, three):
     page.add_cell("w0")
     again = page.widget(kind, 3)
     again.readout_after(lambda: move(three[0], kind))
-    assert again.readout() == three[0].readout()
+    assert agree(page, again, 0) == agree(page, three[0], 0)
     page.delete_last_cell()
 
 
@@ -210,7 +210,6 @@ def test_any_prompt_gets_a_sentence(kind, page, three):
         )
         assert agree(page, widget, 0)
         assert widget.error() == ""
-        widget.screenshot(f"{kind}_prompt_{what}")
 
 
 # ------------------------------------------------------------ sizes and themes
@@ -255,7 +254,6 @@ def test_the_theme_is_followed(kind, page, three, theme):
              const color = getComputedStyle(probe).backgroundColor; probe.remove(); return color; })()]"""
     )
     assert paper == ground
-    three[0].screenshot(f"{kind}_{theme}")
     page.theme("light")
 
 
@@ -263,7 +261,6 @@ def test_the_theme_is_followed(kind, page, three, theme):
 def test_nothing_sticks_out_at_any_width(kind, page, three, width):
     page.resize(width, 1080 if width == 1920 else 800)
     page.page.wait_for_timeout(100)
-    three[0].screenshot(f"{kind}_light_{width}")
     out = [overflow(widget) for widget in three]
     small = [smallest_text(widget) for widget in three]
     page.resize(1280, 800)
@@ -277,7 +274,6 @@ def test_on_a_projector(kind, page, three):
     widget = three[0]
     page.page.wait_for_function("(root) => root.classList.contains('present')", arg=widget.root.element_handle())
     page.page.wait_for_timeout(100)
-    widget.screenshot(f"{kind}_presenter_1920")
     small, out = smallest_text(widget), overflow(widget)
     page.execute("w0.presenter = False")
     page.resize(1280, 800)
