@@ -5,6 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 LABS ?=
 WORKERS ?= 2
+BROWSERS ?= 3
 
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1
@@ -43,7 +44,7 @@ mutate: install-dev
 
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(WORKERS) --dist loadgroup
+	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(BROWSERS) --dist loadgroup
 
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev

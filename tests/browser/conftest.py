@@ -18,14 +18,14 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder drives a browser. What shares a notebook stays together where two processes run."""
+    """Everything in this folder drives a browser. What shares a notebook stays together where several processes run."""
     kinds: dict[str, int] = {}
     for item in items:
         if "tests/browser" in item.path.as_posix():
             kind = item.callspec.params.get("kind", "") if hasattr(item, "callspec") else ""
-            half = kinds.setdefault(kind, len(kinds)) % 2
+            third = kinds.setdefault(kind, len(kinds)) % 3
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {half}"))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {third}"))
 
 
 @pytest.fixture(scope="package")
