@@ -24,7 +24,7 @@ PICTURES = {
     "NextToken": 'lab.widgets.NextToken(trigram, town, continuations=("paniquèrent", "golfing", "went golfing"))',
     "Attention": "lab.widgets.Attention(town, layer=1, head=0, query=9)",
     "BPEMerges": "lab.widgets.BPEMerges(step=100, vocab_size=768)",
-    "QuantizationBins": "lab.widgets.QuantizationBins(town, bits=2)",
+    "QuantizationBins": 'lab.widgets.QuantizationBins(town, layer="blocks.2.mlp.down", bits=2)',
     "ChainRule": 'lab.widgets.ChainRule(trigram, town, text="the stock market crashed and investors celebrated")',
     "InductionHeads": "heads = lab.widgets.InductionHeads(seed=0)\nheads.train().wait()\nheads",
 }
