@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 LABS ?=
 WORKERS ?= 2
-BROWSERS ?= 3
+BROWSERS ?= 2
 
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1

@@ -235,7 +235,8 @@ class LabWidget(anywidget.AnyWidget):
             try:
                 view = self.compute()
             except Exception as error:
-                self._fail(error)
+                if wanted == self._wanted:  # else the state changed under it, and a later request answers
+                    self._fail(error)
                 return
             # two thresholds, so that a borderline widget does not flicker between live and on Enter
             spent = time.perf_counter() - started

@@ -210,20 +210,21 @@ class Attention(LabWidget):
     def _new_text(self, _: Any) -> None:
         self.query = -1  # the last token of another text
 
-    def trace(self) -> Trace:
-        """The forward pass of the present prompt, computed once and cropped to what the picture shows."""
-        if self._traced is None or self._traced[0] != self.prompt:
-            full = self._model.trace(self.prompt)
+    def trace(self, prompt: str) -> Trace:
+        """The forward pass of a prompt, computed once and cropped to what the picture shows."""
+        if self._traced is None or self._traced[0] != prompt:
+            full = self._model.trace(prompt)
             keep = slice(max(0, full.attention[0].shape[-1] - LONGEST), None)
             cut = Trace()
             cut.attention = [layer[:, :, keep, keep].cpu() for layer in full.attention]
             cut.scores = [layer[:, :, keep, keep].cpu() for layer in full.scores]
-            self._traced = (self.prompt, cut)
+            self._traced = (prompt, cut)
         return self._traced[1]
 
     def compute(self) -> AttentionView:
+        prompt = self.prompt  # read once: the page may change it while this cell computes
         return attention_view(
-            self._model, self.trace(), self.prompt,
+            self._model, self.trace(prompt), prompt,
             layer=self.layer, head=self.head, query=self.query, show=self.show, values=self.values,
         )  # fmt: skip
 

@@ -23,9 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser" in item.path.as_posix():
             kind = item.callspec.params.get("kind", "") if hasattr(item, "callspec") else ""
-            third = kinds.setdefault(kind, len(kinds)) % 3
+            half = kinds.setdefault(kind, len(kinds)) % 2
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {third}"))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {half}"))
 
 
 @pytest.fixture(scope="package")

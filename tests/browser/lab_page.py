@@ -143,6 +143,17 @@ class Lab:
             self.page.wait_for_timeout(50)
         assert now == value, f"`{expression}` is {now!r} in the kernel and not {value!r}"
 
+    def agree(self, widget: Widget, name: str = "w", seconds: float = 15) -> str:
+        """Wait until page and kernel say the same sentence, white space aside, and return it."""
+        end = time.monotonic() + seconds
+        while True:
+            kernel = " ".join(str(self.ask(f"{name}.wait().sentence")).split())
+            shown = " ".join(widget.readout().split())
+            if kernel == shown or time.monotonic() > end:
+                assert shown == kernel
+                return shown
+            self.page.wait_for_timeout(50)
+
     def execute(self, code: str) -> str:
         """Run code in the kernel outside any cell (``w.bits = 4``), and return what it printed."""
         reply = self.page.evaluate(EXECUTE, [code, {}])

@@ -45,6 +45,7 @@ def test_shares_of_a_prompt_made_up_here_for_a_head_chosen_by_keyboard(page, tow
                 page.page.keyboard.press(key)
                 page.page.wait_for_timeout(150)
         w.expect_readout(f"Layer {layer}, head {head}")
+        page.agree(w)
         expected = attention_by_hand(town, text, layer, head)[-1]
         assert shares(w) == pytest.approx(expected, abs=1e-3)
         assert sum(shares(w)) == pytest.approx(1, abs=3e-3)
@@ -56,7 +57,7 @@ def test_a_click_on_a_token_lets_it_look_and_the_future_stays_masked(page, town)
     w.expect_readout("panicked")
     w.root.locator("[role=option]").nth(3).click()
     w.expect_readout("·market")
-    page.page.wait_for_timeout(300)
+    page.agree(w)
     assert len(shares(w)) == 4
     assert page.ask("w.query") == 3
     page.page.keyboard.press("ArrowRight")
@@ -66,7 +67,8 @@ def test_a_click_on_a_token_lets_it_look_and_the_future_stays_masked(page, town)
 def test_cells_of_the_heatmap_speak(page, town):
     w = page.widget("Attention")
     w.enter_prompt("the stock market crashed")
-    w.expect_readout("·crashed")
+    page.expect("w.prompt", "the stock market crashed")
+    page.agree(w)
     w.root.locator("[aria-roledescription=heatmap]").focus()
     page.page.keyboard.press("Home")
     page.page.keyboard.press("ArrowRight")
@@ -83,7 +85,7 @@ def test_scores_come_before_the_softmax_and_the_average_over_heads(page, town):
     w.root.get_by_role("radio", name="after softmax").check(force=True)
     w.root.get_by_role("radio", name="layer average").check(force=True)
     w.expect_readout("mean of all heads")
-    page.page.wait_for_timeout(300)
+    page.agree(w)
     layer, prompt = page.ask("(w.layer, w.prompt)")
     mean = sum(attention_by_hand(town, prompt, layer, h)[-1] for h in range(4)) / 4
     assert shares(w) == pytest.approx(mean, abs=1e-3)

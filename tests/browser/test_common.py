@@ -3,8 +3,6 @@ every size of screen, and few bytes. Three instances of each on one page."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 import lmlab.widgets
@@ -98,15 +96,7 @@ def three(kind, page) -> list[Widget]:
 
 
 def agree(page: Lab, widget: Widget, index: int) -> str:
-    """Wait until page and kernel say the same sentence, white space aside, and return it."""
-    end = time.monotonic() + 15
-    while True:
-        kernel = " ".join(str(page.ask(f"w{index}.wait().sentence")).split())
-        shown = " ".join(widget.readout().split())
-        if kernel == shown or time.monotonic() > end:
-            assert shown == kernel
-            return shown
-        page.page.wait_for_timeout(50)
+    return page.agree(widget, f"w{index}")
 
 
 def move(widget: Widget, kind: str) -> None:
