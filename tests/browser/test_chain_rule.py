@@ -96,7 +96,8 @@ def test_a_word_is_swapped_by_keyboard_alone(page):
 def test_a_chosen_last_word_and_the_other_unit(page):
     w = page.widget("ChainRule")
     page.execute("w.reset()")
-    w.root.get_by_text("celebrated", exact=True).first.click()
+    page.agree(w)
+    w.root.get_by_role("radio", name="celebrated").check(force=True)
     w.expect_readout("Your word added")
     total = by_hand(lab.load("town"), "the stock market crashed and investors celebrated")
     assert f"{total:.2f} bits" in w.readout()
@@ -108,7 +109,8 @@ def test_a_chosen_last_word_and_the_other_unit(page):
 
 def test_what_is_impossible_has_no_end_and_keys_hide(page):
     w = page.widget("ChainRule", 1)
-    w.root.get_by_text("golfing", exact=True).first.click()
+    page.agree(w, "two")
+    w.root.get_by_role("radio", name="golfing").check(force=True)
     w.expect_readout("trigram: ∞ bits")
     assert [bar[0] for bar in w.root.evaluate(BARS)].count("trigram") == 7
     costs = w.root.evaluate("root => [...root.querySelectorAll('[data-cost=total]')].map(t => t.textContent)")
