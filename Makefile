@@ -42,9 +42,11 @@ notebooks: install-dev
 mutate: install-dev
 	$(TEST_ENV) $(BIN)/python -m tools.mutate $(LABS)
 
+# What failed is tried once more, alone: two browsers on two busy cores miss a beat now and then.
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(BROWSERS) --dist loadgroup
+	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(BROWSERS) --dist loadgroup || \
+	  $(TEST_ENV) $(BIN)/python -m pytest -m browser --last-failed --last-failed-no-failures none
 
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev
