@@ -24,10 +24,9 @@ from lmlab.models.ngram import NGram
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.text_model import load
 from lmlab.tokenizer.tokenizer import Tokenizer
-from lmlab.training.loop import train
-from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
+from lmlab.training.trial import Trial
 
 STEPS, EVERY = 100, 20
 T, B = 64, 12
@@ -45,7 +44,7 @@ class LossPoint:
     loss: float
 
 
-class AblationArm:
+class AblationArm(Trial[LossPoint]):
     """A small model without one part ("whole" is without none), trained on the town; all follows from `seed`."""
 
     def __init__(self, part: str, *, seed: int = 0, steps: int = STEPS) -> None:
@@ -59,18 +58,8 @@ class AblationArm:
         self.stream = windows(text, tok, T=T, B=B, seed=seed)
         self.points = [self._measure()]
 
-    @property
-    def is_over(self) -> bool:
-        return self.state.step >= self.state.steps
-
     def advance(self, n_steps: int = EVERY, keep_on: Callable[[], bool] = lambda: True) -> LossPoint:
-        """Train `n_steps` more, or until `keep_on` says no, which is asked after each; the loss after them."""
-        until = min(self.state.steps, self.state.step + n_steps)
-        train(self.state, self.stream, next_token, until, lambda state, point: keep_on())
-        point = self._measure()
-        if point.step > self.points[-1].step:
-            self.points.append(point)
-        return point
+        return super().advance(n_steps, keep_on)
 
     @torch.no_grad()
     def _measure(self) -> LossPoint:

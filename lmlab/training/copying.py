@@ -16,10 +16,9 @@ from lmlab.data.repeats import RepeatStream
 from lmlab.models.ablation import ablate, without_heads
 from lmlab.models.induction import copying, induction_scores, look_back_scores
 from lmlab.models.transformer import Transformer, TransformerConfig
-from lmlab.training.loop import train
-from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
+from lmlab.training.trial import Trial
 
 V, T, B = 32, 48, 32  # a vocabulary of 32, rows of 48, of which a batch has 32
 SHORTEST, LONGEST = 8, 24  # tokens in the piece that a row repeats
@@ -40,7 +39,7 @@ class CopyPoint:
     induction: float
 
 
-class CopyTrial:
+class CopyTrial(Trial[CopyPoint]):
     """An attention-only model of `n_layers` that learns to copy; everything follows from `seed`.
 
     `advance` trains a few steps and measures; `points` are all measurements, the first before any training.
@@ -56,18 +55,8 @@ class CopyTrial:
         self.held_out = RepeatStream(V=V, T=T, B=HELD_OUT, shortest=SHORTEST, longest=LONGEST, seed=1_000 + seed).rows()
         self.points = [self._measure()]
 
-    @property
-    def is_over(self) -> bool:
-        return self.state.step >= self.state.steps
-
     def advance(self, n_steps: int = EVERY, keep_on: Callable[[], bool] = lambda: True) -> CopyPoint:
-        """Train `n_steps` more, or until `keep_on` says no, which is asked after each; the measurement after them."""
-        until = min(self.state.steps, self.state.step + n_steps)
-        train(self.state, self.stream, next_token, until, lambda state, point: keep_on())
-        point = self._measure()
-        if point.step > self.points[-1].step:
-            self.points.append(point)
-        return point
+        return super().advance(n_steps, keep_on)
 
     def scores(self) -> Tensor:
         """The induction score of every head, (L, H), from 0 to 1."""
