@@ -109,16 +109,23 @@ class MetricLog:
         return iter(self.points)
 
 
+def parse_line(line: str | bytes) -> MetricPoint | None:
+    """The point of one line of metrics.jsonl, or None for a line that a kill has torn."""
+    try:
+        row = json.loads(line)
+        known = {name: row.pop(name) for name in FIELDS}
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    extra = {k: float(v) for k, v in row.items() if isinstance(v, int | float) and math.isfinite(v)}
+    return MetricPoint(**known, extra=MappingProxyType(extra))
+
+
 def read_metrics(path: Path) -> list[MetricPoint]:
     """The points of a metrics.jsonl, one a step; torn lines are skipped, of a repeated step the last counts."""
     by_step: dict[int, MetricPoint] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            try:
-                row = json.loads(line)
-                known = {name: row.pop(name) for name in FIELDS}
-            except (ValueError, KeyError, AttributeError, TypeError):
-                continue
-            extra = {k: float(v) for k, v in row.items() if isinstance(v, int | float) and math.isfinite(v)}
-            by_step[int(known["step"])] = MetricPoint(**known, extra=MappingProxyType(extra))
+            point = parse_line(line)
+            if point is not None:
+                by_step[int(point.step)] = point
     return [by_step[step] for step in sorted(by_step)]

@@ -93,6 +93,11 @@ class TrainingRun:
     def status(self) -> Status:
         return self._status
 
+    @property
+    def error(self) -> BaseException | None:
+        """What ended a run that failed; `wait` raises it."""
+        return self._error
+
     def start(self) -> TrainingRun:
         """Begin, in a thread. A run that was started already is left as it is."""
         if self._thread is not None:

@@ -96,7 +96,7 @@ class RunFolder:
                     json.dump(me, file)
                 return
             except FileExistsError:
-                holder = self._holder()
+                holder = self.holder()
                 if holder is not None:
                     raise RunFolderError(
                         f"{self.path} is in use by {holder}; wait for it, stop it, or choose another folder."
@@ -112,7 +112,7 @@ class RunFolder:
             if json.loads(self._lock.read_text(encoding="utf-8")).get("pid") == os.getpid():
                 self._lock.unlink(missing_ok=True)
 
-    def _holder(self) -> str | None:
+    def holder(self) -> str | None:
         """Who holds the lock, in words, or None where nobody alive does."""
         try:
             lock = json.loads(self._lock.read_text(encoding="utf-8"))
