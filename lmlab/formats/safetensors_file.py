@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -106,15 +107,26 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name, each once and whole, through to the disk. Raises OSError where the disk is full."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     path.touch()
     mode = path.stat().st_mode  # as this system gives files; the library would let their owner alone read them
-    save_file(plain, str(path), metadata={"format": "pt", **(metadata or {})})
+    try:
+        save_file(plain, str(path), metadata={"format": "pt", **(metadata or {})})
+    except SafetensorError as error:
+        raise _os_error(error, path) from None
     path.chmod(mode)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _os_error(error: Exception, path: Path) -> Exception:
+    """What the system said, in its own words again: a full disk is an OSError here as elsewhere."""
+    found = re.search(r"(?:os error|code:) (\d+)", str(error))
+    code = int(found[1]) if found else None
+    return error if code is None else OSError(code, str(error) if os.name == "nt" else os.strerror(code), str(path))
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

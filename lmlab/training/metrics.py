@@ -58,10 +58,13 @@ class MetricLog:
             try:
                 self._write(point.line() + "\n")
             except OSError as error:
-                self.warning = (
-                    f"{self.path} could not be written at step {point.step} ({error.strerror}); "
-                    "the points are kept in memory and training goes on."
-                )
+                self._warn(point.step, error)
+
+    def _warn(self, step: int, error: OSError) -> None:
+        self.warning = (
+            f"{self.path} could not be written at step {step} ({error.strerror}); "
+            "the points are kept in memory and training goes on."
+        )
 
     def _write(self, line: str) -> None:
         if self._file is None:
@@ -81,10 +84,14 @@ class MetricLog:
                 self._points = [p for p in read_metrics(self.path) if p.step <= step]
 
     def close(self) -> None:
+        """Give the file back; what a full disk kept out of it so far is tried once more."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            file, self._file = self._file, None
+            try:
+                if file is not None:
+                    file.close()
+            except OSError as error:
+                self._warn(self._points[-1].step, error)
 
     @property
     def points(self) -> list[MetricPoint]:

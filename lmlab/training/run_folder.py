@@ -127,7 +127,9 @@ class RunFolder:
 
 
 def _started(pid: int) -> float:
+    """When a process was born, in seconds; -1 where there is none, or one that is dead and not yet waited for."""
     try:
-        return float(psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        return -1.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.Error:
         return -1.0

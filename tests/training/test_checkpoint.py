@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from lmlab.models.load import load_model
 from lmlab.training import run_folder
 from lmlab.training.checkpoint import STATE_FILE, CheckpointError, read_checkpoint, write_checkpoint
 from lmlab.training.loop import train
-from lmlab.training.metrics import read_metrics
 from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.run_folder import RunFolder, RunFolderError
@@ -242,36 +239,3 @@ def test_a_lock_of_a_process_number_that_was_given_away_again_is_stale(tmp_path:
     lock = {"pid": os.getppid(), "host": run_folder.socket.gethostname(), "started": 1.0}
     (tmp_path / "lock").write_text(json.dumps(lock), encoding="utf-8")
     RunFolder(tmp_path).acquire()
-
-
-CHILD = """
-import sys
-from tests.training.stand_ins import CountingStream, small_model
-from lmlab.training.run import TrainingRun
-run = TrainingRun(small_model(), CountingStream(), steps=100_000, folder=sys.argv[1], save_every=1, resume=True)
-run.start().wait()
-"""
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_it_resumes_with_equal_losses(tmp_path: Path) -> None:
-    kills, chance = 4, random.Random(5)
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    for _ in range(kills):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "run")], cwd=Path.cwd())
-        size = metrics.stat().st_size if metrics.exists() else 0
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and metrics.stat().st_size > size + 400):
-            assert time.monotonic() < deadline, "the resumed run makes no progress"
-            assert child.poll() is None, "the run ended by itself"
-            time.sleep(0.02)
-        time.sleep(chance.random() * 0.3)
-        child.kill()
-        child.wait()
-    points = read_metrics(tmp_path / "run" / "metrics.jsonl")
-    steps = [p.step for p in points]
-    assert steps == list(range(1, len(steps) + 1))
-    assert len(steps) > kills
-    state, expected = begin(steps=100_000, settings=OptimizerSettings()), []
-    train(state, CountingStream(), next_token, len(steps), lambda _, point: expected.append(point.loss))
-    assert [p.loss for p in points] == expected
