@@ -22,6 +22,7 @@ from lmlab.formats.safetensors_file import parse_json, read_tensors, write_tenso
 from lmlab.models.load import load_model, save_model
 from lmlab.training.objectives import BatchStream
 from lmlab.training.optimizer import OptimizerSettings, learning_rate
+from lmlab.training.precision import as_precision
 from lmlab.training.state import TrainState
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     """Put everything back: weights, moments and generators into `state`, the cursor into `batches`; returns the header.
 
     `state` is a fresh one with the settings asked for. They may differ from the checkpoint's only where no step that
-    was already done would have been another (a longer plan under the constant schedule, say).
+    was already done would have been another (a longer plan under the constant schedule, say). Precision is the
+    checkpoint's, whatever `state` had.
     Raises CheckpointError naming what does not fit.
     """
     header, tensors = _read_state_file(folder / STATE_FILE)
@@ -63,6 +65,9 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     state.model.load_state_dict(saved.state_dict())
     _restore_moments(state, header, tensors, folder)
     state.generator.set_state(tensors["rng/generator"].clone())
+    # Before precision was written down, a card always computed in bf16.
+    before = "bf16" if header["device"].startswith("cuda") else "fp32"
+    state.precision = as_precision(header.get("precision", before))
     state.step, state.tokens, state.seconds = header["step"], header["tokens"], header["seconds"]
     batches.load_state(
         {
@@ -98,6 +103,8 @@ def _header(state: TrainState, cursor: dict[str, Any]) -> dict[str, Any]:
         "seed": state.seed,
         "settings": asdict(state.settings),
         "cursor": cursor,
+        "precision": state.precision,
+        "accumulate": state.accumulate,
         "device": str(state.device),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,68 @@ class Objective(Protocol):
     """(model, batch, generator) -> loss, a scalar in nats with a gradient; what it draws, it draws from `generator`."""
 
     def __call__(self, model: nn.Module, batch: Any, generator: torch.Generator) -> Tensor: ...
+
+
+class Scored(nn.Module):
+    """A model and what is asked of it as one module, so that whatever wraps a module wraps the whole of a step.
+
+    (torch.compile, DDP and FSDP2 act on a module's call; an objective may call any part of the model.)
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.objective: Objective = next_token
+
+    def forward(self, batch: Any, generator: torch.Generator) -> Tensor:
+        """The loss, a scalar in nats."""
+        return self.objective(self.model, batch, generator)
+
+
+AnyBatch = TypeVar("AnyBatch")
+
+
+def rows(batch: AnyBatch, start: int, stop: int) -> AnyBatch:
+    """The rows from `start` to before `stop` of a batch: of every tensor and list in it that has one entry a row."""
+    B = n_rows(batch)
+
+    def cut(value: Any) -> Any:
+        one_a_row = isinstance(value, list) or (isinstance(value, Tensor) and value.dim() > 0)
+        return value[start:stop] if one_a_row and len(value) == B else value
+
+    return _each_field(batch, cut)
+
+
+def n_rows(batch: Any) -> int:
+    """B: the rows of a batch, by its first tensor."""
+    return next(len(value) for value in _fields(batch).values() if isinstance(value, Tensor))
+
+
+def counted(batch: Any) -> int:
+    """What a batch's mean is a mean over: its targets other than -100, or its rows where it has no targets."""
+    targets = getattr(batch, "targets", None)
+    return n_rows(batch) if targets is None else int((targets != IGNORED).sum())
+
+
+def moved(batch: AnyBatch, device: torch.device) -> AnyBatch:
+    """The batch with its tensors on `device`."""
+    if device.type == "cpu":
+        return batch
+    return _each_field(batch, lambda value: value.to(device) if isinstance(value, Tensor) else value)
+
+
+def _fields(batch: Any) -> dict[str, Any]:
+    """A batch's values by name. Raises TypeError for what is neither a named tuple nor a dataclass."""
+    if hasattr(batch, "_asdict"):
+        return dict(batch._asdict())
+    if is_dataclass(batch):
+        return {field.name: getattr(batch, field.name) for field in fields(batch)}
+    raise TypeError(f"A batch is a named tuple or a dataclass of tensors with a row for each example, not {batch!r}.")
+
+
+def _each_field(batch: Any, change: Callable[[Any], Any]) -> Any:
+    changed = {name: change(value) for name, value in _fields(batch).items()}
+    return batch._replace(**changed) if hasattr(batch, "_replace") else replace(batch, **changed)
 
 
 def next_token(model: nn.Module, batch: Batch, generator: torch.Generator | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import torch
 from torch import nn
@@ -38,8 +38,9 @@ class TrainingRun:
 
     `log` has a MetricPoint for every step. With a `folder` the run also writes metrics.jsonl, a checkpoint every
     `save_every` steps and at the end (the newest two stay), and a model folder at each step named in `snapshots`;
-    `resume=True` goes on from the latest checkpoint there. `warnings` lists what went wrong without stopping it.
-    `start`, `pause`, `resume`, `stop` and `wait` return the run.
+    `resume=True` goes on from the latest checkpoint there, in its precision. `warnings` lists what went wrong without
+    stopping it. `start`, `pause`, `resume`, `stop` and `wait` return the run. accumulate, precision and compile: see
+    `TrainState.begin`.
 
     Raises ValueError, in one sentence, for settings that cannot train, and RunFolderError for a folder in use.
     """
@@ -59,6 +60,9 @@ class TrainingRun:
         snapshots: Sequence[int] = (),
         tokenizer: Tokenizer | None = None,
         resume: bool = False,
+        accumulate: int = 1,
+        precision: str = "fp32",
+        compile: bool = False,
     ) -> None:
         if lr is not None and settings is not None:
             raise ValueError("lr and settings were both given; put the rate into OptimizerSettings(lr=...) or give lr.")
@@ -67,7 +71,15 @@ class TrainingRun:
         if any(not isinstance(step, int) or step < 1 for step in snapshots):
             raise ValueError(f"snapshots is {list(snapshots)!r}; it must be steps from 1, for example [100, 400].")
         settings = settings or (OptimizerSettings() if lr is None else OptimizerSettings(lr=lr))
-        self.state = TrainState.begin(model, steps=steps, seed=seed, settings=settings)
+        self.state = TrainState.begin(
+            model,
+            steps=steps,
+            seed=seed,
+            settings=settings,
+            accumulate=accumulate,
+            precision=precision,
+            compile=compile,
+        )
         self.batches, self.objective, self.tokenizer = batches, objective, tokenizer
         self.warnings: list[str] = []
         self.folder = None if folder is None else RunFolder(place_for(folder))
@@ -193,13 +205,10 @@ class TrainingRun:
             if latest is None:
                 self.folder.metrics.unlink(missing_ok=True)  # of an attempt that never reached a checkpoint
             else:
+                asked = self.state.precision
                 header = read_checkpoint(latest, self.state, self.batches)
                 self.log.resume_at(self.state.step)
-                if header["threads"] != torch.get_num_threads():
-                    self.warnings.append(
-                        f"The checkpoint was made with {header['threads']} threads, this run has "
-                        f"{torch.get_num_threads()}: losses may differ in the last digits."
-                    )
+                self.warnings += _what_differs(header, self.state, asked)
         except BaseException:
             self.folder.release()
             raise
@@ -271,6 +280,20 @@ class TrainingRun:
 
     def _write_model(self, folder: Path) -> None:
         _write_model(self.state.model, folder, self.tokenizer, torch.bfloat16)
+
+
+def _what_differs(header: dict[str, Any], state: TrainState, asked: str) -> list[str]:
+    """What a resumed run has otherwise than the checkpoint, as far as it may show in the losses."""
+    warnings = []
+    for name, now in (("threads", torch.get_num_threads()), ("accumulate", state.accumulate)):
+        was = header.get(name, 1)
+        if was != now:
+            warnings.append(
+                f"The checkpoint was made with {name}={was}, this run has {now}: losses may differ in the last digits."
+            )
+    if asked != state.precision:
+        warnings.append(f"The checkpoint was made in {state.precision}, and so this run goes on in it, not in {asked}.")
+    return warnings
 
 
 def _write_model(

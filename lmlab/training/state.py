@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lmlab.training.objectives import Scored
 from lmlab.training.optimizer import OptimizerSettings, learning_rate, make_optimizer
+from lmlab.training.precision import Precision, pick_precision
 
 
 @dataclass(kw_only=True)
@@ -15,7 +17,9 @@ class TrainState:
     """The model with AdamW's moments, the counters and the random generator; `train` moves it forward in place.
 
     steps: how long the whole training is planned to be (the schedule depends on it). step: how many are done.
-    tokens and seconds: totals so far.
+    tokens and seconds: totals so far. accumulate: into how many parts a batch is cut; their gradients are added up,
+    so that a large batch fits into a small memory. precision: of the large products. scored: the model with its
+    objective, compiled if that was asked for.
     """
 
     model: nn.Module
@@ -24,17 +28,38 @@ class TrainState:
     steps: int
     seed: int
     generator: torch.Generator
+    scored: Scored
+    accumulate: int = 1
+    precision: Precision = "fp32"
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
     @classmethod
     def begin(
-        cls, model: nn.Module, *, steps: int, seed: int = 0, settings: OptimizerSettings | None = None
+        cls,
+        model: nn.Module,
+        *,
+        steps: int,
+        seed: int = 0,
+        settings: OptimizerSettings | None = None,
+        accumulate: int = 1,
+        precision: str = "fp32",
+        compile: bool = False,
     ) -> TrainState:
-        """The state before the first step. Raises ValueError for steps below 1 or a seed that is not 0 or above."""
+        """The state before the first step.
+
+        precision: "fp32", "bf16", or "auto", which is bf16 on an NVIDIA card. compile: have torch.compile translate
+        the step, which takes about a minute and pays for long runs on a GPU alone.
+        Raises ValueError for steps below 1, a seed that is not 0 or above, and what is no precision.
+        """
         check_steps_and_seed(steps, seed)
+        if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
+            raise ValueError(f"accumulate is {accumulate!r}; it must be a whole number of parts from 1, for example 4.")
         settings = settings or OptimizerSettings()
+        scored = Scored(model)
+        if compile:
+            scored.compile()
         return cls(
             model=model,
             optimizer=make_optimizer(model, settings),
@@ -42,6 +67,9 @@ class TrainState:
             steps=steps,
             seed=seed,
             generator=torch.Generator().manual_seed(seed),
+            scored=scored,
+            accumulate=accumulate,
+            precision=pick_precision(next(model.parameters()).device, precision),
         )
 
     @property
