@@ -24,6 +24,7 @@ from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
+from lmlab.widgets.training_monitor import TrainingMonitor
 from lmlab.widgets.two_objectives import TwoObjectives
 from lmlab.widgets.weight_file import WeightFile
 
@@ -52,6 +53,7 @@ __all__ = [
     "TokenCost",
     "TokenView",
     "TrainingCost",
+    "TrainingMonitor",
     "TwoObjectives",
     "WeightFile",
 ]

@@ -14,6 +14,9 @@ trigram = lab.TextModel(lab.NGram.fit(corpus.ids(tok), n=3, vocab_size=tok.vocab
 network = lab.Transformer(lab.TransformerConfig.tiny(vocab_size=tok.vocab_size), seed=0)
 random = lab.TextModel(network, tok, name="random")
 hostile = lab.TextModel(network, tok, name="<img src=x onerror=window.__pwned=1>")
+def training(steps, seed=0):
+    stream = lab.windows(corpus, tok, T=16, B=2, seed=seed)
+    return lab.TrainingRun(lab.Transformer(network.config, seed=seed), stream, steps=steps, tokenizer=tok).start()
 """
 
 
@@ -311,5 +314,15 @@ SAMPLES = {
         name="Seed",
         trait="seed",
         value=5,
+    ),
+    "TrainingMonitor": Sample(
+        (
+            "lab.widgets.TrainingMonitor(training(steps=12), held_out=corpus).wait()",
+            "lab.widgets.TrainingMonitor(training(steps=6, seed=1), floor=0.7, smoothing=2).wait()",
+            'lab.widgets.TrainingMonitor(training(steps=5), prompt="<img src=x onerror=window.__pwned=1>").wait()',
+        ),
+        name="Smoothing, in steps",
+        trait="smoothing",
+        value=120,
     ),
 }
