@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize, expect
 
 FLAGS = [
     "--no-sandbox",
@@ -18,6 +18,7 @@ FLAGS = [
     "--disable-component-update",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # a CDN fails at once, and so the test
 ]
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 MISSING = (
     "No Chromium for the browser tests. Set LMLAB_CHROMIUM to one, or install it: "
     "`apt-get install chromium fonts-noto-color-emoji fonts-noto-cjk`, or `playwright install chromium`."
@@ -46,7 +47,7 @@ def launch(playwright: Playwright) -> Browser:
 def new_context(browser: Browser) -> BrowserContext:
     """One profile for all notebooks of a run, so that JupyterLab's own files are read once."""
     context = browser.new_context(
-        viewport={"width": 1280, "height": 800},
+        viewport=VIEWPORT,
         locale="en-US",
         reduced_motion="reduce",  # a photograph never catches a bar on its way
         service_workers="block",

@@ -1,4 +1,5 @@
-"""One JupyterLab and one Chromium for all browser tests; a page a notebook; a healthy page at the end of each."""
+"""One JupyterLab and one Chromium a process. A desk, one page with one kernel, goes from module to module; a test that
+needs a page of its own opens one. Every page is healthy at the end."""
 
 from __future__ import annotations
 
@@ -18,14 +19,20 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder drives a browser. What shares a notebook stays together where several processes run."""
+    """Everything in this folder drives a browser, and comes last. What shares cells stays together where several
+    processes run: a lab, half of the kinds of test_common, any other module. What takes longest begins first."""
+    longest = ("test_common", "test_labs")
     kinds: dict[str, int] = {}
-    for item in items:
-        if "tests/browser" in item.path.as_posix():
-            kind = item.callspec.params.get("kind", "") if hasattr(item, "callspec") else ""
-            half = kinds.setdefault(kind, len(kinds)) % 2
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {half}"))
+    ours = [item for item in items if "tests/browser" in item.path.as_posix()]
+    for item in ours:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        part = params["lab"].stem if "lab" in params else ""
+        if "kind" in params:
+            part = str(kinds.setdefault(params["kind"], len(kinds)) % 2)
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {part}".strip()))
+    ours.sort(key=lambda item: longest.index(item.path.stem) if item.path.stem in longest else len(longest))
+    items[:] = [item for item in items if item not in set(ours)] + ours
 
 
 @pytest.fixture(scope="package")
@@ -53,14 +60,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def notebook(context: BrowserContext, jupyterlab: JupyterLabServer) -> Iterator[OpenNotebook]:
-    """``notebook(cells)``: write a notebook, open it, run all, wait until done."""
-    with opener(context, jupyterlab) as open_notebook:
-        yield open_notebook
-
-
-@pytest.fixture(scope="module")
-def shared_notebook(context: BrowserContext, jupyterlab: JupyterLabServer) -> Iterator[OpenNotebook]:
-    """The same for a whole module, where tests only look, or put back what they move."""
+    """``notebook(cells)``: write a notebook, open it in a page of its own, run all, wait until done."""
     with opener(context, jupyterlab) as open_notebook:
         yield open_notebook
 
@@ -79,9 +79,63 @@ def opener(context: BrowserContext, jupyterlab: JupyterLabServer) -> Iterator[Op
     yield open_notebook
     found: list[str] = []
     for lab in opened:
-        found += lab.page.evaluate("() => window.__pwned === undefined ? [] : ['text ran as code']")
-        if lab.page.evaluate("() => document.body.dataset.jpThemeLight") == "false":
-            lab.theme("light")  # the theme belongs to the server, and so to the next notebook
-        found += lab.faults.found
+        lab.put_back()
+        found += lab.take_faults()
         lab.close()
     assert not found, "The page was not healthy:\n" + "\n".join(found)
+
+
+class Desk:
+    """One page with one kernel for many modules: opening them takes longer than all that most modules ask.
+
+    What a module leaves is cleared away before its faults are read, so that taking a widget down counts too."""
+
+    def __init__(self, open_notebook: Callable[[], Lab]) -> None:
+        self._open = open_notebook
+        self._lab: Lab | None = None
+
+    def lay(self, cells: list[str]) -> Lab:
+        """Run these cells in a page and a kernel that look unused."""
+        self._lab = self._lab or self._open()
+        return self._lab.write(cells).run_all()
+
+    def clear(self) -> list[str]:
+        """Take everything away; what was not healthy since the last time."""
+        if self._lab is None:
+            return []
+        self._lab.clear()
+        return self._lab.take_faults()
+
+    def close(self) -> None:
+        """The next cells get a new page and a new kernel."""
+        if self._lab is not None:
+            self._lab.close()
+            self._lab = None
+
+
+@pytest.fixture(scope="package")
+def desk(context: BrowserContext, jupyterlab: JupyterLabServer) -> Iterator[Desk]:
+    def open_notebook() -> Lab:
+        name = f"desk-{next(_numbers)}.ipynb"
+        jupyterlab.write(name, [""])
+        return Lab(context, jupyterlab, name)
+
+    desk = Desk(open_notebook)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture(scope="module")
+def shared_notebook(desk: Desk, request: pytest.FixtureRequest) -> Iterator[OpenNotebook]:
+    """``shared_notebook(cells)``: cells for a whole module, where tests only look, or put back what they move.
+
+    After a failure the next module begins with a new page, so that no failure has a second."""
+    failed = request.session.testsfailed
+    yield desk.lay
+    found = ["the desk could not be cleared"]
+    try:
+        found = desk.clear()
+    finally:
+        if found or request.session.testsfailed > failed:
+            desk.close()
+    assert not found, f"{request.path.name}: the page was not healthy:\n" + "\n".join(found)

@@ -123,10 +123,11 @@ class JupyterLabServer:
         nbformat.write(notebook, path)
         return path
 
-    def end_kernels(self) -> None:
-        """Ends every session, so that the next notebook has the machine to itself."""
+    def end_kernels(self, notebook: str = "") -> None:
+        """Ends the kernel of one notebook, or of all."""
         for session in json.loads(self.api("api/sessions")):
-            self.api(f"api/sessions/{session['id']}", method="DELETE")
+            if notebook in ("", session["path"]):
+                self.api(f"api/sessions/{session['id']}", method="DELETE")
 
     def log_tail(self, characters: int = 3000) -> str:
         """What the server wrote last."""

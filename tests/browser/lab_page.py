@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from tests.browser.chromium import VIEWPORT
 from tests.browser.faults import Faults
 from tests.browser.glyphs import require_glyphs
 from tests.browser.jupyterlab_server import JupyterLabServer
@@ -51,6 +52,29 @@ EXECUTE = """async ([code, expressions]) => {
 }"""
 
 
+# New cells in the place of all that stand there, in one change: a notebook is never without a cell.
+REPLACE = """(sources) => {
+  const shared = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+  shared.transact(() => {
+    shared.deleteCellRange(0, shared.cells.length);
+    shared.insertCells(0, sources.map((source) => ({cell_type: "code", source})));
+  });
+}"""
+# What a new kernel would not know: names and widgets. What it would read again from disk, its modules, stays.
+FORGET = """
+def forget():
+    import gc, threading
+    from ipywidgets import Widget
+    for thread in threading.enumerate():
+        if thread.name.startswith("lmlab"):
+            thread.join(10)
+    Widget.close_all()
+    get_ipython().reset(new_session=False)
+    gc.collect()
+forget()
+"""
+
+
 class Lab:
     """One page, one notebook, one kernel."""
 
@@ -60,6 +84,7 @@ class Lab:
         self.page: Page = context.new_page()
         self.faults = Faults(self.page, host=f"127.0.0.1:{server.port}")
         self._bytes = 0
+        self._has_glyphs = False
         self._count_bytes(context)
         # a workspace each: JupyterLab sends a second page with the same one elsewhere, by loading it twice
         path = "" if route == "home" else f"{route}/workspaces/{Path(name).stem}/tree/{name}"
@@ -79,6 +104,34 @@ class Lab:
                     trace = "\n".join(output["traceback"])
                     raise AssertionError(f"{self.name}: a cell failed.\n{cell['source']}\n{trace}")
         return self
+
+    def write(self, cells: list[str]) -> Lab:
+        """These code cells, not yet run, in the place of all that stand there."""
+        self.page.evaluate("() => document.activeElement?.blur()")
+        self.page.evaluate(REPLACE, cells)
+        return self
+
+    def clear(self) -> None:
+        """One empty cell, on a page and in a kernel that look unused."""
+        self.write([""])
+        self.execute(FORGET)
+        self.put_back()
+
+    def put_back(self) -> None:
+        """The light theme, which belongs to the server and so to the next notebook, and the usual window."""
+        self.theme("light")
+        if self.page.viewport_size != VIEWPORT:
+            self.page.set_viewport_size(VIEWPORT)
+        self.page.emulate_media(media="screen", reduced_motion="reduce", forced_colors="none")
+        self.page.mouse.move(0, 0)
+        self.rest()
+
+    def take_faults(self) -> list[str]:
+        """What was not healthy since this was last asked."""
+        if self.page.evaluate("() => { const ran = '__pwned' in window; delete window.__pwned; return ran; }"):
+            self.faults.found.append("text ran as code")
+        found, self.faults.found = self.faults.found, []
+        return found
 
     def add_cell(self, source: str, timeout: float = 30) -> str:
         """Write a new last cell, run it, and return the text that it gives."""
@@ -173,8 +226,10 @@ class Lab:
 
     def theme(self, theme: str) -> None:
         """``"light"`` or ``"dark"``, as from the settings menu."""
-        self.command("apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
         light = "true" if theme == "light" else "false"
+        if self.page.evaluate("() => document.body.dataset.jpThemeLight") == light:
+            return
+        self.command("apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
         self._wait(f"() => document.body.dataset.jpThemeLight === '{light}'", f"the {theme} theme")
         self._wait(NO_SPLASH, "the end of the change of theme")  # a second change within it breaks JupyterLab
         self.rest()
@@ -190,12 +245,18 @@ class Lab:
 
     def screenshot(self, name: str, *, full: bool = False) -> Path:
         """A photograph of the page in artifacts/, only if this machine has the glyphs."""
-        require_glyphs(self.page)
+        self.require_glyphs()
         self.rest()
         ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=full)
         return path
+
+    def require_glyphs(self) -> None:
+        """Fonts do not change under a page: they are looked at once."""
+        if not self._has_glyphs:
+            require_glyphs(self.page)
+            self._has_glyphs = True
 
     # ------------------------------------------------------------ the wire
 
@@ -237,4 +298,4 @@ class Lab:
         """Close the page and end its kernel."""
         self.faults.stop()
         self.page.close()
-        self.server.end_kernels()
+        self.server.end_kernels(self.name)

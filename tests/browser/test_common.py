@@ -8,7 +8,6 @@ import pytest
 import lmlab.widgets
 from lmlab.widgets._base import LabWidget
 from lmlab.widgets._figure import FigureWidget
-from tests.browser.conftest import opener
 from tests.browser.lab_page import Lab
 from tests.browser.samples import SAMPLES, SETUP
 from tests.browser.widget import Widget
@@ -47,30 +46,29 @@ def kind(request):
 
 
 @pytest.fixture(scope="module")
-def desk(context, jupyterlab):
-    """One page and one kernel for all kinds: opening JupyterLab takes longer than all that is asked of a widget."""
-    with opener(context, jupyterlab) as open_notebook:
-        yield open_notebook([SETUP])
+def models(shared_notebook) -> Lab:
+    """The models that all kinds show, made once."""
+    return shared_notebook([SETUP])
 
 
 @pytest.fixture(scope="module")
-def opened(kind, desk):
+def opened(kind, models):
     """Three instances of a kind alone on the page, and the bytes that came over the wire until they stood there."""
 
     def lay_out():
         for cell in SAMPLES[kind].cells():
-            desk.add_cell(cell, timeout=90)
+            models.add_cell(cell, timeout=90)
         for i in range(3):
-            desk.widget(kind, i)
+            models.widget(kind, i)
 
-    received = desk.bytes_during(lay_out)
+    received = models.bytes_during(lay_out)
     print(f"{kind}: {received:,} bytes for three at first paint")
-    yield desk, received
-    if desk.page.evaluate("() => document.body.dataset.jpThemeLight") == "false":
-        desk.theme("light")
-    while len(desk.cells()) > 1:
-        desk.delete_last_cell()
-    found, desk.faults.found = desk.faults.found, []
+    yield models, received
+    while len(models.cells()) > 1:
+        models.delete_last_cell()
+    models.execute("for w in (w0, w1, w2):\n    w.close()")
+    models.put_back()
+    found = models.take_faults()
     assert not found, f"{kind}: the page was not healthy:\n" + "\n".join(found)
 
 
@@ -234,28 +232,28 @@ def smallest_text(widget: Widget) -> float:
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_theme_is_followed(kind, page, three, theme):
-    page.theme(theme)
-    paper, ground = three[0].root.evaluate(
-        """(root) => [getComputedStyle(root).backgroundColor, (() => {
-             const probe = document.body.appendChild(document.createElement("i"));
-             probe.style.background = "var(--jp-layout-color0)";
-             const color = getComputedStyle(probe).backgroundColor; probe.remove(); return color; })()]"""
-    )
-    assert paper == ground
+def test_the_theme_is_followed(page, three):
+    for theme in ("light", "dark"):
+        page.theme(theme)
+        paper, ground = three[0].root.evaluate(
+            """(root) => [getComputedStyle(root).backgroundColor, (() => {
+                 const probe = document.body.appendChild(document.createElement("i"));
+                 probe.style.background = "var(--jp-layout-color0)";
+                 const color = getComputedStyle(probe).backgroundColor; probe.remove(); return color; })()]"""
+        )
+        assert paper == ground, theme
     page.theme("light")
 
 
-@pytest.mark.parametrize("width", [600, 1280, 1920])
-def test_nothing_sticks_out_at_any_width(kind, page, three, width):
-    page.resize(width, 1080 if width == 1920 else 800)
-    page.page.wait_for_timeout(100)
-    out = [overflow(widget) for widget in three]
-    small = [smallest_text(widget) for widget in three]
-    page.resize(1280, 800)
-    assert max(out) <= 1
-    assert min(small) >= 12.9
+def test_nothing_sticks_out_at_any_width(page, three):
+    out, small = {}, {}
+    for width, height in ((600, 800), (1920, 1080), (1280, 800)):
+        page.resize(width, height)
+        page.page.wait_for_timeout(100)
+        out[width] = max(overflow(widget) for widget in three)
+        small[width] = min(smallest_text(widget) for widget in three)
+    assert max(out.values()) <= 1, out
+    assert min(small.values()) >= 12.9, small
 
 
 def test_on_a_projector(kind, page, three):

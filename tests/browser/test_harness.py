@@ -1,4 +1,4 @@
-"""The harness itself, on a tiny widget that nobody else's work can break: it must see, act, measure and object."""
+"""The harness itself, on a tiny widget that nobody else's work can break: it must see, act, measure, object, forget."""
 
 import pytest
 
@@ -107,3 +107,17 @@ def test_an_unhealthy_page_is_noticed(tiny, script, complaint):
     tiny.page.wait_for_timeout(300)
     assert any(complaint in fault for fault in tiny.faults.found), tiny.faults.found
     tiny.faults.found.clear()
+
+
+def test_the_next_module_finds_no_trace(tiny, desk):
+    tiny.theme("dark")
+    tiny.resize(600)
+    tiny.execute("left = 1")
+    tiny.page.evaluate("() => { window.__pwned = 1; console.error('ouch'); }")
+    assert [fault.split(" (")[0] for fault in desk.clear()] == ["console error: ouch", "text ran as code"]
+    assert desk.clear() == []
+    assert tiny.page.locator("[data-lmlab]").count() == 0
+    assert tiny.page.viewport_size == {"width": 1280, "height": 800}
+    assert tiny.page.evaluate("() => document.body.dataset.jpThemeLight") == "true"
+    assert tiny.ask("[name for name in ('left', 'tiny', 'Tiny') if name in globals()]") == []
+    assert tiny.ask("len(__import__('ipywidgets').widgets.widget._instances)") == 0

@@ -162,12 +162,13 @@ class Widget:
         self.lab.rest()
 
     def photograph(self, name: str) -> float:
-        """Both themes in three widths, then the projector, whose height in pixels is returned; then as before."""
-        for theme in ("light", "dark"):
-            self.lab.theme(theme)
-            for width, height in ((1280, 800), (1920, 1080), (600, 800)):
-                self.lab.resize(width, height)
-                self.screenshot(f"{name}_{theme}_{width}")
+        """Three widths, the dark theme, then the projector, whose height in pixels is returned; then as before."""
+        for width, height in ((1920, 1080), (600, 800), (1280, 800)):
+            self.lab.resize(width, height)
+            self.screenshot(f"{name}_light_{width}")
+        self.lab.theme("dark")
+        self.screenshot(f"{name}_dark_1280")
+        self.lab.theme("light")
         self.lab.resize(1920, 1080)
         self.present()
         box = self.root.bounding_box()
@@ -175,15 +176,13 @@ class Widget:
         self.screenshot(f"{name}_presenter")
         self.present(False)
         self.lab.resize(1280, 800)
-        self.lab.theme("light")
         return float(box["height"])
 
     def screenshot(self, name: str) -> Path:
         """A photograph of this widget alone, in artifacts/."""
-        from tests.browser.glyphs import require_glyphs
         from tests.browser.lab_page import ARTIFACTS
 
-        require_glyphs(self.page)
+        self.lab.require_glyphs()
         self.lab.rest()
         ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
