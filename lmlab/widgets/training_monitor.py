@@ -127,7 +127,7 @@ def monitor_view(
         readout=said(curve, status, steps or 0, floor, held, trouble, can_steer=can_steer),
         foot=spans(
             mono("ids (B,T) → logits (B,T,V)"),
-            f" · {about}thin: each batch; thick: their running mean; {len(lines['loss'][0]):,} of {len(curve):,} points",
+            f" · {about}thin: each batch; thick: their mean; {len(lines['loss'][0]):,} of {len(curve):,} points",
             " · floor: the exact entropy of the town, averaged over sampled documents" if floor else "",
         ),
         table=[["", ""], *[[a, b] for a, b in _sparks(curve, lines)]],
@@ -184,7 +184,7 @@ class TrainingMonitor(LabWidget):
         self._looks = Looks(self._source, prompt, held_out, floor)
         self._signature: object = None
         super().__init__(**traits)
-        self._watcher = threading.Thread(target=self._watch, name="lmlab TrainingMonitor", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="watching a training", daemon=True)
         self._watcher.start()
 
     # ------------------------------------------------------------ what it knows
