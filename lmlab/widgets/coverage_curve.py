@@ -139,7 +139,7 @@ def coverage_figure(
         x = longest + 0.5
         shapes.append({"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 100, "line": _DASHED})
         words = f"yours: all {longest} seen" if longest == sentence else f"yours: seen up to {longest} of {sentence}"
-        notes.append(_yours(x, plotly_text(words), right=longest > len(lengths) / 2))
+        notes.append(_yours(x, 92 if longest > 3 else 4, plotly_text(words), right=longest > len(lengths) - 4))
     axes = {
         "xaxis": {"title": {"text": "n, the length of the string in tokens"}, "tickvals": lengths, "showgrid": False}
         | {"range": [0.5, len(lengths) + 2.7], "zeroline": False, "fixedrange": True},
@@ -163,7 +163,7 @@ def _lines(
         mode = "lines+markers" if chosen else "lines"
         shown = [None if share is None else 100 * share for share in row]
         data.append({"type": "scatter", "x": lengths, "y": shown, "mode": mode, "line": line, "name": f"{s:,} tokens"})
-        data[-1] |= {"hovertemplate": "n = %{x}: %{y:.1f} %", "marker": {"size": 7, "color": line["color"]}}
+        data[-1] |= {"hovertemplate": "n = %{x}, %{y:.1f} %", "marker": {"size": 7, "color": line["color"]}}
         there = [(x, y) for x, y in zip(lengths, shown, strict=True) if y is not None]
         ends += [(*there[-1], f"{s:,}", chosen)] if there else []
     height = -3.5
@@ -183,11 +183,12 @@ def _note(x: float, y: float, text: str, strong: bool) -> dict[str, Any]:
     return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "yanchor": "middle", "font": font}
 
 
-def _yours(x: float, text: str, *, right: bool) -> dict[str, Any]:
-    """What concerns the student's own sentence: yellow, with an ink edge."""
-    side = {"xanchor": "right" if right else "left", "xshift": -6 if right else 6, "yanchor": "bottom"}
+def _yours(x: float, y: float, text: str, *, right: bool) -> dict[str, Any]:
+    """What concerns the student's own sentence: yellow, with an ink edge, where no line runs."""
+    side = {"xanchor": "right" if right else "left", "xshift": -6 if right else 6}
+    side["yanchor"] = "top" if y > 50 else "bottom"
     edge = {"bgcolor": "you", "bordercolor": "ink", "borderwidth": 1.5, "borderpad": 3}
-    return {"x": x, "y": 4, "text": text, "showarrow": False, "font": {"color": "#212121"}, **side, **edge}
+    return {"x": x, "y": y, "text": text, "showarrow": False, "font": {"color": "#212121"}, **side, **edge}
 
 
 class CoverageCurve(FigureWidget):

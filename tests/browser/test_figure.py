@@ -50,3 +50,50 @@ def test_thirteen_charts_share_one_plotly(notebook) -> None:
     lab.theme("dark")
     lab.page.wait_for_function(f"light => ({ink})() !== light", arg=light)
     assert lab.page.evaluate("() => window.__pwned") is None
+
+
+CHART_OF = "document.querySelector('[data-lmlab=Pair] .js-plotly-plot')"
+LABEL = f"{CHART_OF}.querySelector('.hoverlayer .hovertext')?.textContent ?? ''"
+PAIR = """
+class Pair(FigureWidget):
+    def compute(self):
+        seed = __import__("random").Random()
+        low = [seed.randrange(100) for _ in range(9)]
+        low[4] = None
+        data = [{"type": "scatter", "x": list(range(9)), "y": low, "name": "low <b>& slow</b>".replace("<", "&lt;"),
+                 "hovertemplate": "step %{x}, %{y:.1f} nats<extra></extra>"},
+                {"type": "scatter", "x": [2, 5, 8], "y": [200.25, 300.5, 400.75], "name": "high"},
+                {"type": "scatter", "x": [1], "y": [150], "hoverinfo": "skip"}]
+        figure = {"data": data, "layout": {}}
+        return FigureView(question="Two lines?", about="Pair", readout=spans("at rest"), figure=figure)
+"""
+
+
+def test_a_keyboard_walks_the_points_and_each_is_shown_and_said(notebook) -> None:
+    from pathlib import Path
+
+    root = str(Path(__file__).parents[2])
+    lab = notebook([CHART.format(root=root), PAIR, "w = Pair()\nw"])
+    pair = lab.widget("Pair")
+    lab.page.wait_for_function(f"() => {CHART_OF}?.data?.length === 3")
+    low = lab.page.evaluate(f"{CHART_OF}.data[0].y")
+    assert lab.page.evaluate(LABEL) == ""
+
+    pair.root.locator(".js-plotly-plot").focus()
+    for key, at in (("ArrowRight", 0), ("ArrowRight", 1), ("End", 8), ("ArrowLeft", 7), ("PageUp", 8), ("Home", 0)):
+        pair.press(key)
+        assert pair.readout() == f"low <b>& slow</b>: step {at}, {low[at]:.1f} nats", key
+    pair.press(*["ArrowRight"] * 4)
+    assert pair.readout().startswith("low <b>& slow</b>: step 5,"), "there is no point at 4"
+    lab.page.wait_for_function(f"() => ({LABEL}).includes('step 5, {low[5]:.1f} nats')")
+
+    pair.press("ArrowUp")
+    assert pair.readout() == "high: 5: 300.50"
+    lab.page.wait_for_function(f"() => ({LABEL}).includes('300.5')")
+    pair.press("ArrowUp", "ArrowRight", "ArrowRight")
+    assert pair.readout() == "high: 8: 400.75", "nothing lies above, nothing after"
+    pair.press("ArrowDown")
+    assert pair.readout() == f"low <b>& slow</b>: step 8, {low[8]:.1f} nats"
+    pair.press("Escape")
+    assert pair.readout() == "at rest"
+    assert lab.page.evaluate(LABEL) == ""
