@@ -4,25 +4,20 @@ Start from the 256 byte values, so that nothing can ever be unknown.  Count the 
 join the most frequent pair everywhere into one new token, and repeat until the vocabulary is full.  Every merge
 goes into a `MergeLog`.  (Gage 1994 for compression; Sennrich, Haddow and Birch 2016 for language models.)
 
-The speed comes from never looking at anything twice: equal pre-tokens are counted once; a word is a linked list, so
-joining two neighbors touches two others; each pair knows where it occurs; the most frequent pair waits on top of a
-heap whose outdated entries are put right when they surface.  (Counts of the pairs that exist only ever fall.)
+Nothing is looked at twice: equal pre-tokens are counted once, and a merge visits only the places where its pair
+stands (`PairTable`).
 """
 
 from __future__ import annotations
 
-import bisect
 import gc
-import heapq
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-
 from lmlab.tokenizer.byte_order import BYTES_IN_ORDER
-from lmlab.tokenizer.merge_log import N_RUNNERS_UP, PAIR_BITS, PAIR_MASK, TOP_COUNT, MergeLog, entry
+from lmlab.tokenizer.merge_log import N_RUNNERS_UP, PAIR_BITS, PAIR_MASK, MergeLog, entry
+from lmlab.tokenizer.pair_table import Leaders, PairTable
 from lmlab.tokenizer.split import SPLIT_GPT2, Splitter, splitter
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.tokenizer.unicode_text import checked_characters
@@ -146,123 +141,6 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-class PairTable:
-    """All words of a corpus as linked lists of symbols, with the count and the places of every pair.
-
-    Place i holds symbol `symbols[i]` and the places of its neighbors; where the symbol was joined to the one before
-    it holds -1, and so does the last place, which is outside.  `weights[i]` is how often the word around i occurs.
-    """
-
-    def __init__(self, words: Mapping[bytes, int]) -> None:
-        lengths = np.fromiter(map(len, words), np.int64, len(words))
-        bytes_ = np.frombuffer(b"".join(words), np.uint8).astype(np.int64)
-        weights = np.repeat(np.fromiter(words.values(), np.int64, len(words)), lengths)
-        outside = len(bytes_)
-        ends = np.cumsum(lengths)
-        before, after = np.arange(-1, outside), np.arange(1, outside + 1)
-        before[ends - lengths] = outside
-        after[ends - 1] = outside
-        self.symbols: list[int] = [*bytes_.tolist(), -1]
-        self.before: list[int] = before.tolist()
-        self.after: list[int] = after.tolist()
-        self.weights: list[int] = weights.tolist()
-        self.n_tokens = sum(self.weights)
-        self.counts: defaultdict[int, int] = defaultdict(int)
-        self.places: defaultdict[int, list[int]] = defaultdict(list)
-        inner = np.flatnonzero(after != outside)  # where a pair begins
-        pairs = bytes_[inner] << PAIR_BITS | bytes_[inner + 1]
-        order = np.argsort(pairs, kind="stable")
-        kinds, starts = np.unique(pairs[order], return_index=True)
-        for pair, here in zip(kinds.tolist(), np.split(inner[order], starts[1:]), strict=False):
-            self.places[pair] = here.tolist()
-            self.counts[pair] = int(weights[here].sum())
-
-    def join(self, pair: int, new: int) -> set[int]:
-        """Replace the pair by the symbol `new` everywhere; the pairs that this creates."""
-        left, right = pair >> PAIR_BITS, pair & (1 << PAIR_BITS) - 1
-        symbols, before, after = self.symbols, self.before, self.after
-        here = self.places.pop(pair, [])
-        if left == right:
-            here.sort()  # in a run of equal symbols the pairs overlap, and the leftmost wins
-        places_before: defaultdict[int, list[int]] = defaultdict(list)  # by the symbol that stands before
-        places_after: defaultdict[int, list[int]] = defaultdict(list)
-        n_tokens = self.counts.get(pair, 0)
-        for place in here:
-            other = after[place]
-            if symbols[other] == right and symbols[place] == left:
-                symbols[place], symbols[other] = new, -1
-                following, previous = after[other], before[place]
-                after[place] = following
-                before[following] = place
-                places_after[symbols[following]].append(place)
-                places_before[symbols[previous]].append(previous)
-        if left == right:  # the count took in overlapping pairs, which were not all joined
-            n_tokens = sum([self.weights[place] for at in places_after.values() for place in at])
-        self.n_tokens -= n_tokens
-        made = self._exchange(places_after, right << PAIR_BITS, new << PAIR_BITS, 0)
-        made |= self._exchange(places_before, left, new, PAIR_BITS)
-        self.counts.pop(pair, None)
-        return made
-
-    def _exchange(self, groups: Mapping[int, list[int]], old: int, new: int, shift: int) -> set[int]:
-        """For each neighbor symbol take its places from the pair with `old` and give them to the one with `new`."""
-        weights, counts, places = self.weights, self.counts, self.places
-        made = set()
-        for symbol, at in groups.items():
-            if symbol >= 0:
-                weight = sum([weights[place] for place in at])
-                counts[symbol << shift | old] -= weight
-                pair = symbol << shift | new
-                counts[pair] += weight
-                places[pair] += at
-                made.add(pair)
-        return made
-
-
-class Leaders:
-    """The pairs in the order of the written rule: the first few sorted, the rest in a heap.
-
-    An entry is one integer, smaller for a higher count and then for a smaller pair.  Counts only fall, so an outdated
-    entry stands too early; it is put right when it comes up.
-    """
-
-    def __init__(self, counts: Mapping[int, int]) -> None:
-        self._counts = counts
-        self._first: list[int] = []
-        self._rest = [entry(pair, count) for pair, count in counts.items()]
-        heapq.heapify(self._rest)
-
-    def add(self, pairs: Iterable[int]) -> None:
-        """Enter pairs that did not exist before."""
-        for pair in pairs:
-            heapq.heappush(self._rest, entry(pair, self._counts[pair]))
-
-    def first(self, n: int) -> tuple[int, ...]:
-        """The entries of the first `n` pairs, or of all where there are fewer."""
-        first, rest, counts = self._first, self._rest, self._counts
-        kept = []
-        for old in first:
-            count = counts.get(old & PAIR_MASK, 0)
-            if old >> 2 * PAIR_BITS == TOP_COUNT - count:
-                kept.append(old)
-            elif count > 0:
-                heapq.heappush(rest, entry(old & PAIR_MASK, count))
-        first = kept
-        while rest and (len(first) < n or rest[0] < first[-1]):
-            old = rest[0]
-            count = counts.get(old & PAIR_MASK, 0)
-            if count <= 0:
-                heapq.heappop(rest)
-            elif old >> 2 * PAIR_BITS != TOP_COUNT - count:
-                heapq.heapreplace(rest, entry(old & PAIR_MASK, count))
-            else:
-                bisect.insort(first, heapq.heappop(rest))
-                if len(first) > n:
-                    heapq.heappush(rest, first.pop())
-        self._first = first
-        return tuple(first)
 
 
 def learn(words: Mapping[bytes, int], n_merges: int, split: str, *, given: Sequence[int] | None = None) -> MergeLog:
