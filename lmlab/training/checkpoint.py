@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmlab.formats.hf_folder import Writer, check_manifest
 from lmlab.formats.safetensors_file import parse_json, read_tensors, write_tensors
@@ -24,6 +24,7 @@ from lmlab.training.objectives import BatchStream
 from lmlab.training.optimizer import OptimizerSettings, learning_rate
 from lmlab.training.precision import as_precision
 from lmlab.training.state import TrainState
+from lmlab.training.team import Moments
 
 if TYPE_CHECKING:
     from lmlab.tokenizer.tokenizer import Tokenizer
@@ -37,16 +38,26 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used, and why."""
 
 
-def write_checkpoint(folder: Path, state: TrainState, batches: BatchStream, tokenizer: Tokenizer | None = None) -> None:
-    """Write a complete checkpoint into `folder`, which appears all at once or not at all."""
-    tensors, cursor = _tensors(state, batches)
+def write_checkpoint(
+    folder: Path,
+    state: TrainState,
+    batches: BatchStream,
+    tokenizer: Tokenizer | None = None,
+    model: nn.Module | None = None,
+    moments: Moments | None = None,
+) -> None:
+    """Write a complete checkpoint into `folder`, which appears all at once or not at all.
+
+    model and moments: where the state holds shards of them, the whole as the team gathered it.
+    """
+    tensors, cursor = _tensors(state, batches, state.team.whole_moments(state) if moments is None else moments)
     header = {"lmlab": json.dumps(_header(state, cursor))}
     files: dict[str, Writer] = {STATE_FILE: lambda path: write_tensors(path, tensors, metadata=header)}
     settings = {}
     if tokenizer is not None:
         files["tokenizer.json"] = tokenizer.save
         settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
-    save_model(state.model, folder, settings=settings, files=files)
+    save_model(model or state.model, folder, settings=settings, files=files)
 
 
 def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> dict[str, Any]:
@@ -57,13 +68,20 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     checkpoint's, whatever `state` had.
     Raises CheckpointError naming what does not fit.
     """
-    header, tensors = _read_state_file(folder / STATE_FILE)
-    _check_same_plan(header, state, folder)
-    saved = load_model(folder)
-    if getattr(saved, "config", None) != getattr(state.model, "config", None):
-        raise CheckpointError(f"{folder} holds a model of another shape than this run's; start a new run folder.")
-    state.model.load_state_dict(saved.state_dict())
-    _restore_moments(state, header, tensors, folder)
+    large: list[tuple[dict[str, Tensor], Moments]] = []
+
+    def read() -> tuple[dict[str, Any], dict[str, Tensor]]:
+        header, tensors = _read_state_file(folder / STATE_FILE)
+        _check_same_plan(header, state, folder)
+        saved = load_model(folder)
+        if getattr(saved, "config", None) != getattr(state.model, "config", None):
+            raise CheckpointError(f"{folder} holds a model of another shape than this run's; start a new run folder.")
+        large.append((saved.state_dict(), _moments(state, header, tensors, folder)))
+        return header, {name: t for name, t in tensors.items() if name.startswith(("rng/", "cursor/"))}
+
+    header, tensors = state.team.first(read)
+    weights, moments = large[0] if large else ({}, {})
+    state.team.put(state, weights, moments, header["step"])
     state.generator.set_state(tensors["rng/generator"].clone())
     # Before precision was written down, a card always computed in bf16.
     before = "bf16" if header["device"].startswith("cuda") else "fp32"
@@ -78,12 +96,11 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     return header
 
 
-def _tensors(state: TrainState, batches: BatchStream) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _tensors(state: TrainState, batches: BatchStream, moments: Moments) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"rng/generator": state.generator.get_state()}
-    for name, parameter in state.model.named_parameters():
-        for key, moment in state.optimizer.state.get(parameter, {}).items():
-            if key != "step":
-                tensors[f"{key}/{name}"] = moment.detach().cpu().contiguous()
+    for name, slot in moments.items():
+        for key, moment in slot.items():
+            tensors[f"{key}/{name}"] = moment.detach().cpu().contiguous()
     cursor = {}
     for name, value in batches.state().items():
         if isinstance(value, Tensor):
@@ -105,19 +122,22 @@ def _header(state: TrainState, cursor: dict[str, Any]) -> dict[str, Any]:
         "cursor": cursor,
         "precision": state.precision,
         "accumulate": state.accumulate,
+        "processes": state.team.size,
         "device": str(state.device),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
 
 
-def _restore_moments(state: TrainState, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
+def _moments(state: TrainState, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Moments:
+    """The moments of every parameter, by its name, as the file has them; each of the parameter's shape."""
+    moments: Moments = {}
     if header["step"] == 0:
-        return
+        return moments
     names = {parameter: name for name, parameter in state.model.named_parameters()}
     for parameter, muon in [(p, group["muon"]) for group in state.optimizer.param_groups for p in group["params"]]:
         name = names[parameter]
-        slot = {} if muon else {"step": torch.tensor(float(header["step"]), device=parameter.device)}
+        moments[name] = {}
         for key in MOMENTS[muon]:
             moment = tensors.get(f"{key}/{name}")
             if moment is None or moment.shape != parameter.shape:
@@ -126,8 +146,8 @@ def _restore_moments(state: TrainState, header: dict[str, Any], tensors: dict[st
                     f"{folder / STATE_FILE}: {key}/{name} is {got}, "
                     f"expected {tuple(parameter.shape)}; resume from another checkpoint."
                 )
-            slot[key] = moment.to(parameter.device, copy=True)
-        state.optimizer.state[parameter] = slot
+            moments[name][key] = moment
+    return moments
 
 
 def _check_same_plan(header: dict[str, Any], state: TrainState, folder: Path) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lmlab.training.metrics import MetricPoint
-from lmlab.training.objectives import BatchStream, Objective, counted, moved, n_rows, rows
+from lmlab.training.objectives import BatchStream, Objective, countable, counted, moved, n_rows, rows
 from lmlab.training.precision import computing_in
 from lmlab.training.state import TrainState
 
@@ -50,15 +49,19 @@ def train(
         raise ValueError(f"until is {until!r}; this training was planned for {state.steps} steps, give 0 to that.")
     state.scored.objective = objective
     state.model.train()
-    stream = iter(batches)
+    stream, cursor = iter(batches), None
     try:
-        while state.step < until:
-            started = time.perf_counter()
-            batch = _next_batch(stream, state, until)
-            point = _take_step(state, batch, started)
-            if on_step is not None and on_step(state, point) is False:
-                break
+        with state.team.on_device():
+            while state.step < until:
+                started, cursor = time.perf_counter(), batches.state() if state.team.size > 1 else None
+                batch = _next_batch(stream, state, until)
+                point = _take_step(state, batch, started)
+                cursor = None
+                if on_step is not None and on_step(state, point) is False:
+                    break
     finally:
+        if cursor is not None:  # the step failed: processes that are started again meet the same batch
+            batches.load_state(cursor)
         state.optimizer.zero_grad(set_to_none=True)  # of a step that failed half-way
         state.model.eval()
     return state
@@ -105,39 +108,43 @@ def _backward(state: TrainState, batch: Any) -> float:
 
     Each part weighs by the targets that count in it, so that the sum is the mean over all of them.
     """
-    parts = _parts(state, batch)
-    counts = [counted(part) for part in parts]
-    total = sum(counts)
+    team, total, parts = state.team, counted(batch), _parts(state, batch)
     if total == 0:
         raise ValueError(f"No target of the batch of step {state.step + 1} counts towards a loss; give other text.")
     losses = []
-    for part, count in zip(parts, counts, strict=True):
-        if count == 0:
-            continue
-        with computing_in(state.precision, state.device):
-            loss = state.scored(moved(part, state.device), state.generator)
-        loss = loss if count == total else loss * (count / total)
-        loss.backward()
+    for n, part in enumerate(parts, 1):
+        # A team averages the gradients of its processes, so each counts `size` times.
+        weight = counted(part) / total * team.size
+        if weight == 0:
+            part = countable(part)  # its loss must be finite for zero times it to be zero
+        with team.reducing(state.step_module, last=n == len(parts)):
+            with computing_in(state.precision, state.device):
+                loss = state.step_module(moved(part, state.device), team.generator(state))
+            loss = loss if weight == 1 else loss * weight
+            loss.backward()
         losses.append(loss.detach().float())
-    return float(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+    return team.sum(losses[0] if len(losses) == 1 else torch.stack(losses).sum()) / team.size
 
 
 def _parts(state: TrainState, batch: Any) -> list[Any]:
-    """The batch, cut into `accumulate` parts of about as many rows each."""
-    n = state.accumulate
+    """The rows of the batch that are this process's, in `accumulate` parts of about as many each."""
+    n, first = state.accumulate * state.team.size, state.accumulate * state.team.rank
     if n == 1:
         return [batch]
     B = n_rows(batch)
     if n > B:
-        raise ValueError(f"A batch of {B} rows cannot be cut into accumulate={n} parts; give at least {n} rows.")
-    return [rows(batch, i * B // n, (i + 1) * B // n) for i in range(n)]
+        processes = f" for each of {state.team.size} processes" if state.team.size > 1 else ""
+        raise ValueError(
+            f"A batch of {B} rows cannot be cut into accumulate={state.accumulate} parts{processes}; "
+            f"give at least {n} rows."
+        )
+    return [rows(batch, i * B // n, (i + 1) * B // n) for i in range(first, first + state.accumulate)]
 
 
 def _clip(state: TrainState) -> float:
     """Shorten the gradient to the longest allowed; returns its norm before that."""
     gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
-    norm: Tensor = torch.nn.utils.get_total_norm(gradients)
-    value = float(norm)
+    value = state.team.norm(gradients)
     if state.settings.clip is not None and math.isfinite(value) and value > state.settings.clip:
         torch._foreach_mul_(gradients, state.settings.clip / value)
     return value

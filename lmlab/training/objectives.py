@@ -82,6 +82,12 @@ def counted(batch: Any) -> int:
     return n_rows(batch) if targets is None else int((targets != IGNORED).sum())
 
 
+def countable(batch: AnyBatch) -> AnyBatch:
+    """A batch of the same shape in which every target counts, for a loss that nobody will look at."""
+    inputs = _fields(batch).get("inputs")
+    return _each_field(batch, lambda value: inputs if value is getattr(batch, "targets", None) else value)
+
+
 def moved(batch: AnyBatch, device: torch.device) -> AnyBatch:
     """The batch with its tensors on `device`."""
     if device.type == "cpu":

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 from torch import nn
 
-from lmlab.formats.hf_folder import Writer
 from lmlab.models.language_model import LanguageModel
-from lmlab.models.load import save_model
 from lmlab.text_model import TextModel
-from lmlab.training.checkpoint import read_checkpoint, write_checkpoint
-from lmlab.training.loop import train
-from lmlab.training.metrics import MetricLog, MetricPoint
+from lmlab.training.books import Books, write_model
+from lmlab.training.loop import BatchesEnded, TrainingDiverged, train
+from lmlab.training.metrics import MetricPoint
 from lmlab.training.objectives import BatchStream, Objective, next_token
 from lmlab.training.optimizer import OptimizerSettings
-from lmlab.training.run_folder import RunFolder, RunFolderError
 from lmlab.training.state import TrainState
+from lmlab.training.team import ALONE, Team
 from lmlab.user_folder import place_for
 
 if TYPE_CHECKING:
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 Result = TypeVar("Result")
+AGREED = (type(None), TrainingDiverged, BatchesEnded)  # how a run ends in all processes of a team at one step
 Status = Literal["not started", "running", "paused", "stopped", "finished", "failed"]
 
 
@@ -39,8 +36,8 @@ class TrainingRun:
     `log` has a MetricPoint for every step. With a `folder` the run also writes metrics.jsonl, a checkpoint every
     `save_every` steps and at the end (the newest two stay), and a model folder at each step named in `snapshots`;
     `resume=True` goes on from the latest checkpoint there, in its precision. `warnings` lists what went wrong without
-    stopping it. `start`, `pause`, `resume`, `stop` and `wait` return the run. accumulate, precision and compile: see
-    `TrainState.begin`.
+    stopping it. In a `team` every process has a run, and the first writes. accumulate, precision and compile: see
+    `TrainState.begin`. `start`, `pause`, `resume`, `stop` and `wait` return the run.
 
     Raises ValueError, in one sentence, for settings that cannot train, and RunFolderError for a folder in use.
     """
@@ -63,6 +60,7 @@ class TrainingRun:
         accumulate: int = 1,
         precision: str = "fp32",
         compile: bool = False,
+        team: Team = ALONE,
     ) -> None:
         if lr is not None and settings is not None:
             raise ValueError("lr and settings were both given; put the rate into OptimizerSettings(lr=...) or give lr.")
@@ -79,13 +77,19 @@ class TrainingRun:
             accumulate=accumulate,
             precision=precision,
             compile=compile,
+            team=team,
         )
         self.batches, self.objective, self.tokenizer = batches, objective, tokenizer
-        self.warnings: list[str] = []
-        self.folder = None if folder is None else RunFolder(place_for(folder))
-        self.save_every, self.snapshots = save_every, frozenset(snapshots)
-        self.log = MetricLog(self.folder.metrics if self.folder else None)
-        self._resume = resume
+        self._books = Books(
+            self.state,
+            batches,
+            folder=folder,
+            save_every=save_every,
+            snapshots=snapshots,
+            tokenizer=tokenizer,
+            resume=resume,
+        )
+        self.folder, self.log, self.warnings = self._books.folder, self._books.log, self._books.warnings
         self._gate = threading.Condition()
         self._stepping = self._pausing = self._stopping = False
         self._visitors = 0
@@ -102,6 +106,10 @@ class TrainingRun:
         return self.state.model
 
     @property
+    def _team(self) -> Team:
+        return self.state.team
+
+    @property
     def status(self) -> Status:
         return self._status
 
@@ -114,7 +122,7 @@ class TrainingRun:
         """Begin, in a thread. A run that was started already is left as it is."""
         if self._thread is not None:
             return self
-        self._open_folder()
+        self._books.open()
         self._status = "running"
         # A daemon: a kernel that is shut down takes the training with it, and the last checkpoint stays.
         self._thread = threading.Thread(target=self._work, name="lmlab-training", daemon=True)
@@ -161,7 +169,7 @@ class TrainingRun:
 
     def snapshot(self) -> nn.Module:
         """A copy of the model as it is between two steps; the run goes on meanwhile."""
-        return self._between_steps(lambda: copy.deepcopy(self.state.model).eval())
+        return self._between_steps(lambda: copy.deepcopy(self._books.last or self.state.model).eval())
 
     def save(
         self,
@@ -177,7 +185,7 @@ class TrainingRun:
         Where the notebook's folder is read-only, a relative path goes to the student's own runs, and a warning says so.
         """
         model, place = self.snapshot(), place_for(folder)
-        _write_model(model, place, tokenizer, dtype, beside)
+        write_model(model, place, tokenizer, dtype, beside)
         return TextModel(cast(LanguageModel, model), tokenizer, name=place.name)
 
     def _between_steps(self, work: Callable[[], Result]) -> Result:
@@ -191,34 +199,11 @@ class TrainingRun:
                 self._visitors -= 1
                 self._gate.notify_all()
 
-    def _open_folder(self) -> None:
-        if self.folder is None:
-            return
-        self.folder.acquire()
-        try:
-            latest = self.folder.latest()
-            if latest is not None and not self._resume:
-                raise RunFolderError(
-                    f"{self.folder.path} already holds a run ({latest.name}); resume it with "
-                    "resume=True (--resume), or choose another folder."
-                )
-            if latest is None:
-                self.folder.metrics.unlink(missing_ok=True)  # of an attempt that never reached a checkpoint
-            else:
-                asked = self.state.precision
-                header = read_checkpoint(latest, self.state, self.batches)
-                self.log.resume_at(self.state.step)
-                self.warnings += _what_differs(header, self.state, asked)
-        except BaseException:
-            self.folder.release()
-            raise
-
     def _work(self) -> None:
         """The thread: train, then leave a checkpoint and the books in order, whatever happened."""
         ended: Status = "failed"
         try:
-            self._enter_step()
-            if not self._stopping:
+            if not self._team.any(not self._enter_step()):
                 train(self.state, self.batches, self.objective, self.state.steps, self._after_step)
             ended = "finished" if self.state.step >= self.state.steps else "stopped"
         except BaseException as error:
@@ -226,21 +211,15 @@ class TrainingRun:
         finally:
             self._leave_step()
             try:
-                self._checkpoint()
+                self._books.close(whole=self._team.size == 1 or isinstance(self._error, AGREED))
             finally:
-                self.log.close()
-                if self.folder is not None:
-                    self.folder.release()
                 self._status = ended
 
     def _after_step(self, state: TrainState, point: MetricPoint) -> bool:
         self.log.append(point)
-        if state.step in self.snapshots:
-            self._keep_snapshot()
-        if self.save_every is not None and state.step % self.save_every == 0 and state.step < state.steps:
-            self._checkpoint()
+        self._books.after_step()
         self._leave_step()
-        return self._enter_step()
+        return not self._team.any(not self._enter_step())
 
     def _enter_step(self) -> bool:
         """Wait while paused or while someone reads the model; False says that the run should end."""
@@ -253,55 +232,3 @@ class TrainingRun:
         with self._gate:
             self._stepping = False
             self._gate.notify_all()
-
-    def _keep_snapshot(self) -> None:
-        if self.folder is not None:
-            self._write("snapshot", self.folder.add_snapshot, self._write_model)
-
-    def _checkpoint(self) -> None:
-        if self.folder is not None and self.state.step > 0:
-            self._write(
-                "checkpoint",
-                self.folder.add_checkpoint,
-                lambda folder: write_checkpoint(folder, self.state, self.batches, self.tokenizer),
-            )
-
-    def _write(
-        self, what: str, publish: Callable[[int, Callable[[Path], None]], Path], write: Callable[[Path], None]
-    ) -> None:
-        """Write to the run folder; a disk that is full costs this one file and a warning, not the training."""
-        try:
-            publish(self.state.step, write)
-        except OSError as error:
-            self.warnings.append(
-                f"The {what} of step {self.state.step} could not be written ({error.strerror or error}): "
-                "the earlier ones are intact and training goes on."
-            )
-
-    def _write_model(self, folder: Path) -> None:
-        _write_model(self.state.model, folder, self.tokenizer, torch.bfloat16)
-
-
-def _what_differs(header: dict[str, Any], state: TrainState, asked: str) -> list[str]:
-    """What a resumed run has otherwise than the checkpoint, as far as it may show in the losses."""
-    warnings = []
-    for name, now in (("threads", torch.get_num_threads()), ("accumulate", state.accumulate)):
-        was = header.get(name, 1)
-        if was != now:
-            warnings.append(
-                f"The checkpoint was made with {name}={was}, this run has {now}: losses may differ in the last digits."
-            )
-    if asked != state.precision:
-        warnings.append(f"The checkpoint was made in {state.precision}, and so this run goes on in it, not in {asked}.")
-    return warnings
-
-
-def _write_model(
-    model: nn.Module, folder: Path, tokenizer: Tokenizer | None, dtype: torch.dtype | None, beside: Sequence[Path] = ()
-) -> None:
-    files: dict[str, Writer] = {path.name: partial(shutil.copyfile, path) for path in beside}
-    settings = {}
-    if tokenizer is not None:
-        files["tokenizer.json"] = tokenizer.save
-        settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
-    save_model(model, folder, dtype=dtype, settings=settings, files=files)

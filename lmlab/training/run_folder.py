@@ -27,11 +27,15 @@ class RunFolderError(RuntimeError):
 
 
 class RunFolder:
-    """Paths and promises of one run's folder; `keep` is how many checkpoints stay."""
+    """Paths and promises of one run's folder; `keep` is how many checkpoints stay.
 
-    def __init__(self, path: Path | str, *, keep: int = 2) -> None:
+    run_id: of a run whose processes somebody starts again when one dies. A lock with the same is a predecessor's, on
+    whichever machine it was taken.
+    """
+
+    def __init__(self, path: Path | str, *, keep: int = 2, run_id: str | None = None) -> None:
         self.path = Path(path)
-        self.keep = keep
+        self.keep, self.run_id = keep, run_id
         self.checkpoints = self.path / "checkpoints"
         self.snapshots = self.path / "snapshots"
         self.metrics = self.path / "metrics.jsonl"
@@ -89,7 +93,7 @@ class RunFolder:
         Raises RunFolderError naming the process that holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
+        me = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid()), "run": self.run_id}
         for _ in range(2):
             try:
                 with self._lock.open("x", encoding="utf-8") as file:
@@ -119,6 +123,8 @@ class RunFolder:
             pid, host, started = int(lock["pid"]), str(lock["host"]), float(lock["started"])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # torn by a kill while it was written: nobody's
+        if self.run_id is not None and lock.get("run") == self.run_id:
+            return None
         if host != socket.gethostname():
             return f"process {pid} on {host} (if that machine is gone, delete {self._lock})"
         # A process number is used again after a while; the same number with another birthday is a stranger.

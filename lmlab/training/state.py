@@ -10,6 +10,7 @@ from torch import nn
 from lmlab.training.objectives import Scored
 from lmlab.training.optimizer import OptimizerSettings, learning_rate, make_optimizer
 from lmlab.training.precision import Precision, pick_precision
+from lmlab.training.team import ALONE, Team
 
 
 @dataclass(kw_only=True)
@@ -19,7 +20,7 @@ class TrainState:
     steps: how long the whole training is planned to be (the schedule depends on it). step: how many are done.
     tokens and seconds: totals so far. accumulate: into how many parts a batch is cut; their gradients are added up,
     so that a large batch fits into a small memory. precision: of the large products. scored: the model with its
-    objective, compiled if that was asked for.
+    objective; step_module: the same, or what `team` wraps it in.
     """
 
     model: nn.Module
@@ -29,6 +30,8 @@ class TrainState:
     seed: int
     generator: torch.Generator
     scored: Scored
+    step_module: nn.Module
+    team: Team = ALONE
     accumulate: int = 1
     precision: Precision = "fp32"
     step: int = 0
@@ -46,6 +49,7 @@ class TrainState:
         accumulate: int = 1,
         precision: str = "fp32",
         compile: bool = False,
+        team: Team = ALONE,
     ) -> TrainState:
         """The state before the first step.
 
@@ -60,14 +64,19 @@ class TrainState:
         scored = Scored(model)
         if compile:
             scored.compile()
+        step_module = team.wrap(scored)
+        optimizer = make_optimizer(model, settings)
+        team.adapt(optimizer)
         return cls(
             model=model,
-            optimizer=make_optimizer(model, settings),
+            optimizer=optimizer,
             settings=settings,
             steps=steps,
             seed=seed,
             generator=torch.Generator().manual_seed(seed),
             scored=scored,
+            step_module=step_module,
+            team=team,
             accumulate=accumulate,
             precision=pick_precision(next(model.parameters()).device, precision),
         )

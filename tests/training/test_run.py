@@ -173,7 +173,7 @@ def test_a_full_disk_costs_a_warning_and_training_goes_on(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     run = TrainingRun(small_model(), CountingStream(), steps=9, folder=tmp_path, save_every=2)
-    monkeypatch.setattr("lmlab.training.run.write_checkpoint", full)
+    monkeypatch.setattr("lmlab.training.books.write_checkpoint", full)
     run.start().wait()
     assert run.status == "finished"
     assert run.state.step == 9
