@@ -18,6 +18,7 @@ OpenNotebook = Callable[..., Lab]
 _numbers = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks here too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder drives a browser, and comes last. What shares cells stays together where several
     processes run: a lab, half of the kinds of test_common, any other module. What takes longest begins first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from playwright.sync_api import Page
 
 SAMPLE = "🦜🍜股票市場é→∅·↵"
@@ -29,8 +31,9 @@ def missing_glyphs(page: Page, text: str = SAMPLE, family: str = "sans-serif") -
     return list(page.evaluate(PAINTED_LIKE_NOTHING, [text, family]))
 
 
+@cache
 def require_glyphs(page: Page) -> None:
-    """Fails before a photograph of boxes is taken for a photograph of text."""
+    """Fails before a photograph of boxes is taken for a photograph of text. Fonts do not change under a page."""
     missing = missing_glyphs(page)
     assert not missing, (
         f"This machine has no glyph for {' '.join(missing)}: the photographs would show boxes. "

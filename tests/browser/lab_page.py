@@ -6,7 +6,7 @@ import ast
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +60,17 @@ REPLACE = """(sources) => {
     shared.insertCells(0, sources.map((source) => ({cell_type: "code", source})));
   });
 }"""
-# What a new kernel would not know: names and widgets. What it would read again from disk, its modules, stays.
+# What a new kernel would not know: names and widgets. Modules stay, and with them the hidden holder of plotly.js.
 FORGET = """
 def forget():
     import gc, threading
-    from ipywidgets import Widget
+    from ipywidgets.widgets.widget import _instances
     for thread in threading.enumerate():
         if thread.name.startswith("lmlab"):
             thread.join(10)
-    Widget.close_all()
+    for widget in list(_instances.values()):
+        if not type(widget).__name__.startswith("_"):
+            widget.close()
     get_ipython().reset(new_session=False)
     gc.collect()
 forget()
@@ -84,7 +86,6 @@ class Lab:
         self.page: Page = context.new_page()
         self.faults = Faults(self.page, host=f"127.0.0.1:{server.port}")
         self._bytes = 0
-        self._has_glyphs = False
         self._count_bytes(context)
         # a workspace each: JupyterLab sends a second page with the same one elsewhere, by loading it twice
         path = "" if route == "home" else f"{route}/workspaces/{Path(name).stem}/tree/{name}"
@@ -196,15 +197,17 @@ class Lab:
             self.page.wait_for_timeout(50)
         assert now == value, f"`{expression}` is {now!r} in the kernel and not {value!r}"
 
-    def agree(self, widget: Widget, name: str = "w", seconds: float = 15) -> str:
-        """Wait until page and kernel say the same sentence, white space aside, and return it."""
+    def agree(self, *widgets: Widget, names: Sequence[str] = ("w",), seconds: float = 15) -> str:
+        """Wait until page and kernel, where the widgets have these names, say the same sentences, white space aside;
+        the first one."""
         end = time.monotonic() + seconds
+        sentences = ", ".join(f"{name}.wait().sentence" for name in names)
         while True:
-            kernel = " ".join(str(self.ask(f"{name}.wait().sentence")).split())
-            shown = " ".join(widget.readout().split())
+            kernel = [" ".join(sentence.split()) for sentence in self.ask(f"[{sentences}]")]
+            shown = [" ".join(widget.readout().split()) for widget in widgets]
             if kernel == shown or time.monotonic() > end:
                 assert shown == kernel
-                return shown
+                return shown[0]
             self.page.wait_for_timeout(50)
 
     def execute(self, code: str) -> str:
@@ -245,18 +248,12 @@ class Lab:
 
     def screenshot(self, name: str, *, full: bool = False) -> Path:
         """A photograph of the page in artifacts/, only if this machine has the glyphs."""
-        self.require_glyphs()
+        require_glyphs(self.page)
         self.rest()
         ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=full)
         return path
-
-    def require_glyphs(self) -> None:
-        """Fonts do not change under a page: they are looked at once."""
-        if not self._has_glyphs:
-            require_glyphs(self.page)
-            self._has_glyphs = True
 
     # ------------------------------------------------------------ the wire
 

@@ -82,19 +82,28 @@ def first_paint(opened) -> int:
     return opened[1]
 
 
+# A test acts on the first with its hands, on the second from code; nobody touches the third.
+AS_MADE = """
+for w in (w0, w1, w2):
+    w.reset()
+w0.refresh()
+for w in (w0, w1, w2):
+    w.wait()
+"""
+
+
 @pytest.fixture
 def three(kind, page) -> list[Widget]:
     """The instances, each put back to the state that its cell made, and none in the middle of being read."""
     page.page.evaluate("() => document.activeElement.blur()")
-    page.execute("for w in (w0, w1, w2):\n    w.reset()\n    w.refresh()\n    w.wait()")
+    page.execute(AS_MADE)
     widgets = [page.widget(kind, i) for i in range(3)]
-    for i, widget in enumerate(widgets):
-        agree(page, widget, i)
+    page.agree(*widgets, names=("w0", "w1", "w2"))
     return widgets
 
 
 def agree(page: Lab, widget: Widget, index: int) -> str:
-    return page.agree(widget, f"w{index}")
+    return page.agree(widget, names=(f"w{index}",))
 
 
 def move(widget: Widget, kind: str) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Locator, expect
 
+from tests.browser.glyphs import require_glyphs
+
 if TYPE_CHECKING:
     from tests.browser.lab_page import Lab
 
@@ -182,7 +184,7 @@ class Widget:
         """A photograph of this widget alone, in artifacts/."""
         from tests.browser.lab_page import ARTIFACTS
 
-        self.lab.require_glyphs()
+        require_glyphs(self.page)
         self.lab.rest()
         ARTIFACTS.mkdir(exist_ok=True)
         path = ARTIFACTS / f"{name}.png"
