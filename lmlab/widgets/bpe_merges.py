@@ -32,7 +32,8 @@ MINE = "mine"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MergesView(View):
     """``names`` are the tokens as shown, the bytes first; ``boundaries`` the step that removes each boundary between
-    two bytes of ``text`` (0: never); ``hidden`` the bytes of the text that are not drawn."""
+    two bytes of ``text`` (0: never); ``hidden`` the bytes of the text that are not drawn; ``trains`` whether the merges
+    were learned here, to a vocabulary of the student's choice."""
 
     n_steps: int
     names: tuple[str, ...]
@@ -40,6 +41,7 @@ class MergesView(View):
     boundaries: tuple[int, ...]
     hidden: int
     corpus: str
+    trains: bool
 
 
 def shown_part(text: str) -> tuple[str, int]:
@@ -76,7 +78,7 @@ def said(log: MergeLog, step: int, n_steps: int) -> Spans:
     return spans(*parts, rest if step < n_steps else ".")
 
 
-def merges_view(log: MergeLog, text: str, step: int, *, corpus: str) -> MergesView:
+def merges_view(log: MergeLog, text: str, step: int, *, corpus: str, trains: bool = False) -> MergesView:
     """What BPEMerges shows of one training and one text: pure."""
     n_steps = min(len(log), STEPS)
     kept, hidden = shown_part(text)
@@ -101,6 +103,7 @@ def merges_view(log: MergeLog, text: str, step: int, *, corpus: str) -> MergesVi
         boundaries=tuple(log.boundaries(kept)),
         hidden=hidden,
         corpus=corpus,
+        trains=trains,
     )
 
 
@@ -185,7 +188,8 @@ class BPEMerges(LabWidget):
     def compute(self) -> MergesView:
         log = self.training()
         corpus = {MINE: "your text"}.get(self.source, self.source)
-        return merges_view(log, self.text, self.step, corpus=corpus)
+        trains = not isinstance(self._sources.get(self.source), MergeLog)
+        return merges_view(log, self.text, self.step, corpus=corpus, trains=trains)
 
     def publish(self, view: View) -> None:
         assert isinstance(view, MergesView)

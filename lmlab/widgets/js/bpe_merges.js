@@ -2,10 +2,12 @@
 function picture(ctx) {
   const merge = h("div", {class: "bpe-merge", style: {display: "flex", "align-items": "center", gap: "14px", margin: "0 0 24px", "flex-wrap": "wrap", "min-height": "44px", "font-size": "calc(var(--body)*1.4)"}});
   const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "min(420px, 46vh)", overflow: "auto"}}), key = tintKey([[{background: "var(--m1)"}, "newest"]]);
-  const race = h("div"), curve = h("div"), h2 = h("h4"), h3 = h("h4", {style: {"margin-top": "24px"}}, "Compression: bytes per token, by vocabulary size");
-  const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key, h("div", {style: {"margin-top": "20px"}}, ctx.input("text").box));
+  const race = h("div"), drawn = s("g"), axes = s("g"), curve = s("svg", {role: "img", "aria-label": "bytes per token by vocabulary size"}, axes, drawn), h2 = h("h4"), h3 = h("h4", {style: {"margin-top": "24px"}}, "Compression: bytes per token, by vocabulary size");
+  const own = h("div", {style: {display: "flex", gap: "12px 24px", "flex-wrap": "wrap", "margin-top": "20px"}}, ctx.input("text").box, ctx.input("vocab_size").box);
+  const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key, own);
   const cols = h("div", {class: "cols"}, left, right), stepper = h("div", {class: "lm-c", style: {"flex-direction": "row", gap: "8px"}}), el = h("div", {}, merge, cols);
-  let v = null, log = null, packed = null, playing = 0;
+  let v = null, log = null, packed = null, playing = 0, kept = new Map(), ruled = "";
+  ctx.input("text").box.style.flex = "1 1 240px";
 
   // the three buttons stand together in front of the slider
   const first = ctx.input("back").box;
@@ -30,13 +32,25 @@ function picture(ctx) {
     return out;
   }
 
+  // one chip a token; those that a step leaves alone stay as they are, and the page lays out the others
   function drawText(k) {
-    const words = cut(k), newest = 255 + k;
-    chips.replaceChildren(...words.map(w => { const id = log.id.get(w), fresh = k > 0 && id === newest;
-      return h("span", {class: "tok" + (fresh ? " new" : ""), title: `id ${id}, ${w.length} bytes`, style: fresh ? {background: "var(--m1)", color: "var(--on-m1)", "font-weight": 700, outline: "2px solid var(--ink)", "outline-offset": "1px", "font-size": "calc(var(--body)*1.2)"} : {background: tint(w.length), "font-size": "calc(var(--body)*1.2)"}}, log.names[id] || w); }),
-      ...(v.hidden ? [h("span", {class: "tok gap"}, `… ${v.hidden.toLocaleString("en-US")} more bytes …`)] : []));
-    if (!words.length) chips.replaceChildren(h("div", {class: "empty"}, "Type a text in the box above"));
-    h1.textContent = `The text so far: ${bytes(v.text).length.toLocaleString("en-US")} bytes in ${words.length.toLocaleString("en-US")} tokens`;
+    const words = cut(k), next = new Map(), newest = 255 + k, text = (k ? "" : "0") + bytes(v.text).join();
+    let start = 0;
+    if (text !== kept.text || kept.names !== log.names) kept = new Map();
+    for (const w of words) {
+      const id = log.id.get(w), fresh = k > 0 && id === newest, name = `${start} ${w.length}${fresh}`;
+      next.set(name, kept.get(name) || h("span", {class: "tok" + (fresh ? " new" : ""), title: `id ${id}, ${w.length} bytes`, style: fresh ? {background: "var(--m1)", color: "var(--on-m1)", "font-weight": 700, outline: "2px solid var(--ink)", "outline-offset": "1px"} : {background: tint(w.length)}}, log.names[id] || w));
+      start += w.length;
+    }
+    for (const [name, chip] of kept) if (!next.has(name)) chip.remove();
+    if (!kept.size) chips.replaceChildren();
+    let at = chips.firstChild;
+    for (const chip of next.values()) if (chip === at) at = at.nextSibling; else chips.insertBefore(chip, at);
+    kept = next; kept.text = text; kept.names = log.names;
+    while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+    if (v.hidden) chips.append(h("span", {class: "tok gap"}, `… ${v.hidden.toLocaleString("en-US")} more bytes …`));
+    if (!words.length) chips.replaceChildren(h("div", {class: "empty"}, "Type a text in the box below"));
+    h1.textContent = `The text so far: ${start.toLocaleString("en-US")} bytes in ${words.length.toLocaleString("en-US")} tokens`;
   }
 
   function drawMerge(k) {
@@ -56,15 +70,20 @@ function picture(ctx) {
   }
 
   function drawCurve(k, W) {
-    const P = ctx.present(), S = P ? 2 : 1, H = P ? 220 : 176, l = 34 * S, b = 26 * S, n = Math.max(1, log.n), top = Math.max(2, Math.ceil(ratio(log.n))), x = i => l + (W - l - 14) * i / n, y = q => H - b - (H - b - 14) * (q - 1) / (top - 1);
-    const path = (from, to) => { const points = [], by = Math.max(1, Math.floor((to - from) / 300)); for (let i = from; i < to; i += by) points.push(i); points.push(to); return points.map((i, p) => `${p ? "L" : "M"}${x(i).toFixed(1)} ${y(ratio(i)).toFixed(1)}`).join(""); };
-    const every = Math.ceil((top - 1) / 4), parts = [];
-    for (let q = 1; q <= top; q += every) parts.push(line(l, y(q), W - 14, y(q), "var(--line)"), text(l - 10, y(q) + 4.5 * S, q, {"text-anchor": "end", class: "s"}));
-    for (let i = 0; i <= 4; i++) parts.push(text(x(n * i / 4), H - 4, (256 + Math.round(n * i / 4)).toLocaleString("en-US"), {"text-anchor": i === 4 ? "end" : "middle", class: "s"}));
-    parts.push(s("path", {d: path(k, log.n), fill: "none", stroke: "var(--quiet)", "stroke-width": 2.5 * S}), s("path", {d: path(0, k), fill: "none", stroke: "var(--m1)", "stroke-width": 3 * S}),
+    const P = ctx.present(), S = P ? 2 : 1, H = P ? 184 : 176, l = 34 * S, b = 26 * S, n = Math.max(1, log.n), top = Math.max(2, Math.ceil(ratio(log.n))), x = i => l + (W - l - 14) * i / n, y = q => H - b - (H - b - 14) * (q - 1) / (top - 1);
+    const path = to => { const points = [], by = Math.max(1, Math.floor(to / 300)); for (let i = 0; i < to; i += by) points.push(i); points.push(to); return points.map((i, p) => `${p ? "L" : "M"}${x(i).toFixed(1)} ${y(ratio(i)).toFixed(1)}`).join(""); };
+    const same = [W, P, log.n, log.tokens[0], ratio(log.n)].join();
+    if (same !== ruled) { // what no step changes
+      const every = Math.ceil((top - 1) / 4), parts = [], ticks = Math.min(log.n || 1, W < 260 * S ? 2 : 4);
+      for (let q = 1; q <= top; q += every) parts.push(line(l, y(q), W - 14, y(q), "var(--line)"), text(l - 10, y(q) + 4.5 * S, q, {"text-anchor": "end", class: "s"}));
+      for (let i = 0; i <= ticks; i++) { const t = Math.round(n * i / ticks); parts.push(text(x(t), H - 4, (256 + t).toLocaleString("en-US"), {"text-anchor": t === n ? "end" : "middle", class: "s"})); }
+      parts.push(s("path", {d: path(log.n), fill: "none", stroke: "var(--quiet)", "stroke-width": 2.5 * S}));
+      axes.replaceChildren(...parts); curve.setAttribute("width", W); curve.setAttribute("height", H); ruled = same;
+    }
+    const late = k > n * .8, low = y(ratio(k)) + 18 * S > H - b - 4; // the number stands below the line, and above it where the axis is near
+    drawn.replaceChildren(s("path", {d: path(k), fill: "none", stroke: "var(--m1)", "stroke-width": 3 * S}),
       line(x(k), y(ratio(k)), x(k), H - b, "var(--m1)", S, {"stroke-dasharray": "3 3"}), s("circle", {cx: x(k), cy: y(ratio(k)), r: 6 * S, fill: "var(--m1)", stroke: "var(--paper)", "stroke-width": 2}),
-      text(x(k) + (k > n * .8 ? -12 : 14) * S, y(ratio(k)) + 18 * S, num(ratio(k)), {class: "b n1", "text-anchor": k > n * .8 ? "end" : "start"}));
-    curve.replaceChildren(s("svg", {width: W, height: H, role: "img", "aria-label": "bytes per token by vocabulary size"}, parts));
+      text(x(k) + (late ? -12 : low ? -4 : 14) * S, y(ratio(k)) + (low ? -14 : 18) * S, num(ratio(k)), {class: "b n1", "text-anchor": late ? "end" : "start"}));
   }
 
   function sentence(k) { // the same words as said() in bpe_merges.py
@@ -75,8 +94,8 @@ function picture(ctx) {
 
   function paint() {
     if (!log) return;
-    const k = now(), P = ctx.present(), full = ctx.root.clientWidth - 50, W = full < 720 ? full : P ? Math.min(820, full * .46) : Math.min(470, full * .42);
-    drawMerge(k); drawText(k); drawRace(k, W); drawCurve(k, W); key.hidden = P;
+    const k = now(), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full >= (P ? 1300 : 670), W = beside ? P ? Math.min(820, full * .46) : Math.min(470, full * .42) : Math.min(full, P ? full : 520);
+    drawMerge(k); drawText(k); drawRace(k, W); drawCurve(k, W);
     ctx.labels["step:value"] = `${k.toLocaleString("en-US")} of ${log.n.toLocaleString("en-US")}`; ctx.input("step").show(k);
     ctx.say(sentence(k));
   }
@@ -84,6 +103,9 @@ function picture(ctx) {
     v = view;
     const p = ctx.get("log");
     if (!p || !p.names) return;
+    const P = ctx.present(), full = ctx.root.clientWidth - 96;
+    if (P && full < 1300) ctx.after.append(own, right); else { left.append(own); cols.append(right); } // a small projector: the text and the sentence first
+    key.hidden = P; ctx.input("vocab_size").box.hidden = !v.trains; chips.style.fontSize = P ? "var(--body)" : "calc(var(--body)*1.2)";
     if (p !== packed) { packed = p; log = unpack(p); const range = ctx.input("step").focus; range.max = ctx.input("step").spec.max = log.n; range.setAttribute("aria-label", "Merge"); }
     paint();
   }

@@ -4,8 +4,8 @@ const tint = n => n === 1 ? "transparent" : `var(--t${n === 2 ? 1 : n <= 4 ? 2 :
 // what the tints say; `more` are further [style, words] entries
 function tintKey(more = []) {
   const box = style => h("i", {style: {display: "inline-block", width: "22px", height: "16px", "border-radius": "3px", "margin-right": "6px", "vertical-align": "-3px", ...style}});
-  const tints = [["1", 1], ["2", 2], ["3–4", 3], ["5–7", 5], ["8 and more", 8]].map(([words, n]) => [{background: tint(n), "box-shadow": "inset 0 -2px 0 var(--edge)"}, words]);
-  return h("div", {class: "cap", style: {display: "flex", gap: "20px", "margin-top": "12px", "flex-wrap": "wrap"}}, h("span", {}, "Bytes in a token"), [...tints, ...more].map(([style, words]) => h("span", {}, box(style), words)));
+  const tints = [["1", 1], ["2", 2], ["3–4", 3], ["5–7", 5], ["8 +", 8]].map(([words, n]) => [{background: tint(n), "box-shadow": "inset 0 -2px 0 var(--edge)"}, words]);
+  return h("div", {class: "cap", style: {display: "flex", gap: "4px 16px", "margin-top": "12px", "flex-wrap": "wrap"}}, h("span", {}, "Bytes in a token"), [...tints, ...more].map(([style, words]) => h("span", {}, box(style), words)));
 }
 
 // rows: [{name, tokens: [{text, bytes, start, end, part, none, said, under}]}]; onfocus(row, k), onblur()

@@ -5,7 +5,7 @@ function picture(ctx) {
   const wrong = h("span", {class: "mono", style: {"margin-left": ".6em", color: "var(--ink-2)"}});
   const line_ = h("div", {class: "mono", style: {"font-size": "calc(1.35*var(--body))", "line-height": 2.3, "overflow-wrap": "anywhere"}}, strip, slot, wrong);
   const h1 = h("h4", {}, "The text so far ", h("span", {}, "below each character: the guesses that it took")), h2 = h("h4"), chart = h("div"), h3 = h("h4", {}, "Guesses needed, ", h("span", {}, "number of characters")), rounds = h("div");
-  const stage = h("div", {}, h1, line_), right = h("div"), left = h("div", {style: {flex: "1 1 0", "min-width": 0}}, h2, chart), el = h("div", {}, stage, h("div", {class: "cols", style: {"margin-top": "calc(4*var(--u))"}}, left, right));
+  const stage = h("div", {}, h1, line_), right = h("div"), left = h("div", {style: {"min-width": 0}}, h2, chart), cols = h("div", {class: "cols", style: {"margin-top": "calc(4*var(--u))"}}, left), el = h("div", {}, stage, cols);
   right.append(h3, rounds); right.style.flex = "none";
   let at = 0, shown = null, answered = false;
 
@@ -54,10 +54,11 @@ function picture(ctx) {
   const wide = (said, S) => { pen.font = `700 ${13 * S}px ${getComputedStyle(ctx.root).fontFamily}`; return pen.measureText(said).width * (ctx.present() ? 14 / 13 : 1); };
 
   function draw(v) {
-    const inStrip = strip.contains(document.activeElement), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = ctx.root.clientWidth < 720, W = narrow ? full : Math.min(P ? 1100 : 760, full * .62);
+    const inStrip = strip.contains(document.activeElement), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = ctx.root.clientWidth < (P ? 1400 : 720), W = narrow ? full : Math.min(P ? 1100 : 760, full * .62);
     if (!shown || shown.found.length !== v.found.length) at = v.found.length;
     shown = v;
-    line_.style.minHeight = narrow ? "7.2em" : "4.9em";
+    (P && narrow ? ctx.after : cols).append(right); left.style.flex = narrow && !P ? "none" : "1 1 0";
+    line_.style.minHeight = narrow && !P ? "7.2em" : "4.9em";
     strip.replaceChildren(h("span", {...option(0, "given: " + v.given), style: {color: "var(--ink-2)"}}, v.given), ...v.found.map(cell));
     slot.hidden = !v.left; wrong.replaceChildren(...(v.tried ? ["not ", h("s", {style: {"letter-spacing": ".3em"}}, v.tried)] : v.left ? [h("span", {class: "cap"}, `${v.left} to go`)] : []));
     h2.replaceChildren("Bits a character ", h("span", {}, v.upper === null ? "less is better" : "on the characters found; yours lies between the bounds")); bits(v, W);

@@ -9,10 +9,11 @@ function picture(ctx) {
   const again = ctx.input("again").box; again.firstChild.remove();
   h5.append(said, again); h5.style.cssText += "display:flex;justify-content:space-between;align-items:center;gap:12px";
   let at = 0, shown = null, answered = false;
+  const alone = () => ctx.root.clientWidth < (ctx.present() ? 1400 : 720); // no room for two columns
 
   function grid(v) { // one set of columns for the header and every row
-    const longest = Math.max(6, ...v.rows.map(r => [...r.word].length)), narrow = ctx.root.clientWidth < 720;
-    return `minmax(0, ${Math.min(narrow ? 12 : 18, longest + 1)}ch) minmax(40px, 1fr) ${narrow ? 4 : 5.2}em repeat(${v.columns.length}, ${narrow ? 4.2 : 5.2}em)`;
+    const longest = Math.max(6, ...v.rows.map(r => [...r.word].length)), narrow = alone();
+    return `minmax(0, ${Math.min(narrow ? 12 : 18, longest + 1)}ch) minmax(40px, 1fr) ${narrow ? 4 : 5.2}em repeat(${v.columns.length}, ${narrow && !ctx.present() ? 4.2 : 5.2}em)`;
   }
   const cells = (v, ...kids) => ({display: "grid", "grid-template-columns": grid(v), "column-gap": "calc(3*var(--u))", "align-items": "center"});
   const right_ = {"text-align": "right", "white-space": "nowrap", overflow: "hidden", "text-overflow": "ellipsis"};
@@ -67,13 +68,14 @@ function picture(ctx) {
   }
 
   function draw(v) {
-    const held = list.contains(document.activeElement), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = ctx.root.clientWidth < 720;
+    const held = list.contains(document.activeElement), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = alone();
     if (P) v = {...v, rows: v.rows.slice(0, 4)};
     if (!shown || shown.context !== v.context) at = 0;
     shown = v; at = Math.max(0, Math.min(at, v.rows.length - 1));
     ctx.input("k").box.hidden = v.smoothing !== "add-k";
     const W = narrow ? full : P ? Math.min(760, full * .42) : Math.min(430, full * .38), top = Math.max(.02, ...v.rows.flatMap(r => [r.count / Math.max(1, v.total), ...r.probabilities]));
-    right.style.width = W + "px"; left.style.flex = narrow ? "none" : "1 1 0";
+    (P && narrow ? ctx.after : el).append(right); // a small projector shows the counts and the sentence first
+    right.style.width = W + "px"; left.style.flex = narrow && !P ? "none" : "1 1 0";
     h1.replaceChildren(v.context ? `What followed “${v.context.trim()}”${P ? "" : ": "}` : P ? "What stands anywhere" : "What stands anywhere: ", h("span", {}, P ? "" : `${v.total.toLocaleString("en-US")} ${v.total === 1 ? "place" : "places"}; gray: share of the count`));
     header(v); list.replaceChildren(...v.rows.map((r, i) => row(v, r, i, top))); lines(v);
     h3.replaceChildren("Whose count decides: ", h("span", {}, "context, times read, share")); rungs(v); h3.hidden = ladder.hidden = P; h4.style.marginTop = P ? 0 : "calc(5*var(--u))"; ladder.style.minHeight = "228px";

@@ -72,7 +72,7 @@ function picture(ctx) {
     const d = `M${x(v.low)} ${eb}` + levels.map((z, k) => at(edges[k], peaks[k]) + at(z, 0)).join("") + at(v.high, peaks[n]) + at(v.high, 0) + "z";
     over.replaceChildren(...(n <= 32 ? cells.slice(1).map(([a]) => line(a, from, a, eb, "var(--edge)", 1.25 * S, {"stroke-dasharray": "4 4"})) : []),
       s("path", {d, fill: "var(--m2)", "fill-opacity": .22, stroke: "var(--m2)", "stroke-width": 2 * S, "stroke-linejoin": "round"}));
-    const start = pixels[0] - l > W - l - pixels[n - 1]; // beside the outermost level that leaves more room
+    const low = L.P && L.full < 1100, start = pixels[0] - l > W - l - pixels[n - 1]; // beside the outermost level that leaves more room
     const said = text(start ? l + 8 * S : W - l - 8 * S, base + (eb - eh - base) * .8, "|weight − level|", {class: "s", ...HALO, "text-anchor": start ? "start" : "end"});
     nodes.forEach((g, i) => {
       const on = i === held, p = pixels[i], [bar, dot, ring] = g.children, mark = on && mine;
@@ -81,19 +81,19 @@ function picture(ctx) {
       put(ring, {cx: p, cy: base, r: r + 7, stroke: "var(--focus)", "stroke-width": 2 * S});
       put(g, {tabindex: on ? 0 : -1, "aria-label": `level ${i + 1} of ${n}`, "aria-valuemin": v.low.toFixed(2), "aria-valuemax": v.high.toFixed(2), "aria-valuenow": levels[i].toFixed(3), "aria-valuetext": `${num(levels[i])}, ${pct(now.shares[i])} of the weights`});
     });
-    marks.replaceChildren(...names(pixels, mine, full), ...hairlines(mine), said);
+    marks.replaceChildren(...names(pixels, mine, full), ...hairlines(mine), ...(low ? [] : [said])); // a low picture has no room for the words
     costs(); methods();
   }
 
   function names(pixels, mine, full) { // above the handles, as many as have room, the held one first
     const {W, S, P, y1, y2} = L, room = 54 * S, wide = P ? 92 : v.bits > 3 ? 56 : 46 + 6 * v.bits, done = [], below = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
     return order.flatMap(i => {
-      const p = Math.max(.6 * wide, Math.min(W - .6 * wide, pixels[i]));
+      const code = v.bits > 3 || P ? "" : i.toString(2).padStart(v.bits, "0") + " · ", share = now.shares[i] > 0 && now.shares[i] < 1e-4 ? `<0.01${NARROW}%` : pct(now.shares[i]);
+      const half = 4.2 * S * (code + share).length, p = Math.max(half, Math.min(W - half, pixels[i]));
       if (done.some(q => Math.abs(q - p) < room)) return [];
       done.push(p);
       const fits = !(v.bits > 5 && i !== held) && !below.some(q => Math.abs(q - p) < wide);
       if (fits) below.push(p);
-      const code = v.bits > 3 || P ? "" : i.toString(2).padStart(v.bits, "0") + " · ", share = now.shares[i] > 0 && now.shares[i] < 1e-4 ? `<0.01${NARROW}%` : pct(now.shares[i]);
       return [text(p, y1, num(levels[i]), {...MIDDLE, class: i === held && mine ? "b" : "b n1"}), ...(fits ? [text(p, y2, code + share, MIDDLE)] : [])];
     });
   }

@@ -8,7 +8,7 @@ function picture(ctx) {
 
   function layout() {
     const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), wide = full > 1000, W = wide && !P ? Math.min(full * .62, 740) : full;
-    const n = v.columns.length, tight = full < 560, note = P ? 28 : 13, wd = (t, px, bold) => { pen.font = `${bold ? 700 : 400} ${px}px ${getComputedStyle(ctx.root).fontFamily}`; return pen.measureText(t).width; };
+    const n = v.columns.length, tight = full < (P ? 900 : 560), note = P ? 28 : 13, wd = (t, px, bold) => { pen.font = `${bold ? 700 : 400} ${px}px ${getComputedStyle(ctx.root).fontFamily}`; return pen.measureText(t).width; };
     const most = Math.max(40, W * .7 / n - 30 * S), names = v.columns.map(name => { let t = tight ? "" : name; // the readout names the shapes
       while (wd(t, note, true) > most && t.length > 4) t = t.slice(0, -2) + "…"; return t; });
     const cols = names.map((t, i) => Math.max(wd(t, note, true) + 20 * S, ...v.costs.map(c => wd(c.shown[i], P ? 30 : 15))) + (tight ? 8 : 14) * S);
