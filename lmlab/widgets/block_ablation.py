@@ -90,17 +90,20 @@ def _traces(part: str, live: Points, stored: Mapping[str, Points]) -> list[dict[
     if live:  # a loss beyond the scale is a bar to its end; its number stands beside it
         end = min(live[-1].loss, 1.04 * max(stored[arm][-1].loss for arm in ARMS))
         traces.append({**bars, "y": [SHORT[part]], "x": [end], "width": 0.34, "marker": {"color": "m1"}})
-    for arm in ARMS:
+    curve = {"type": "scatter", "xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    for arms, color in ((ARMS[1:], "quiet"), (ARMS[:1], "ink")):
+        points = [(SHORT[arm], p) for arm in arms for p in (*stored[arm], None)]  # a gap ends each line: one trace
         traces.append({
-            "type": "scatter", "mode": "lines", "x": [p.step for p in stored[arm]], "y": [p.loss for p in stored[arm]],
-            "xaxis": "x2", "yaxis": "y2", "line": {"color": "ink" if arm == "whole" else "quiet", "width": 1.5},
-            "hovertemplate": f"{SHORT[arm]}, step %{{x}}: %{{y:.2f}}<extra></extra>", "showlegend": False,
+            **curve, "mode": "lines", "x": [p and p.step for _, p in points], "y": [p and p.loss for _, p in points],
+            "text": [name for name, _ in points], "line": {"color": color, "width": 1.5},
+            "hovertemplate": "%{text}, step %{x}: %{y:.2f}<extra></extra>",
         })  # fmt: skip
-    traces.append({
-        "type": "scatter", "mode": "lines+markers", "x": [p.step for p in live], "y": [p.loss for p in live],
-        "xaxis": "x2", "yaxis": "y2", "line": {"color": "m1", "width": 3}, "marker": {"size": 7}, "showlegend": False,
-        "hovertemplate": "step %{x}: %{y:.2f}<extra></extra>",
-    })  # fmt: skip
+    if live:
+        traces.append({
+            **curve, "mode": "lines+markers", "x": [p.step for p in live], "y": [p.loss for p in live],
+            "line": {"color": "m1", "width": 3}, "marker": {"size": 7},
+            "hovertemplate": "step %{x}: %{y:.2f}<extra></extra>",
+        })  # fmt: skip
     return traces
 
 
@@ -113,10 +116,10 @@ def _layout(part: str, live: Points, final: Mapping[str, float], counted: float)
 
     head, cells = {"yanchor": "bottom"}, ("x domain", "y")
     notes = [
-        words("<b>Loss</b> at the end, nats", 0, 1.02, ("x domain", "y domain"), "left", **head),
+        words("<b>Loss</b>, nats", 0, 1.02, ("x domain", "y domain"), "left", **head),
         words("stored", 0.84, 1.02, ("x domain", "y domain"), font={"color": "ink-2"}, **head),
         words("live", 1.04, 1.02, ("x domain", "y domain"), font={"color": "m1-text"}, **head),
-        words("<b>Loss</b>, nats", 0, 1.02, ("x2 domain", "y2 domain"), "left", **head),
+        words("<b>… by step</b>", 0, 1.02, ("x2 domain", "y2 domain"), "left", **head),
         words(f"counting pairs: {number(counted)}", counted, 0, ("x", "y domain"), "left",
               yanchor="bottom", xshift=4, font={"color": "ink-2"}),
         words("whole", 97, final["whole"], ("x2", "y2"), yanchor="top"),
@@ -133,6 +136,7 @@ def _layout(part: str, live: Points, final: Mapping[str, float], counted: float)
         "xaxis2": {"domain": [0.72, 1], "anchor": "y2", "range": [0, 1.04 * STEPS], "title": {"text": "step"}},
         "yaxis2": {"anchor": "x2", "range": [0, 8], "zeroline": False},
         "barmode": "overlay",
+        "datarevision": f"{part} {live}" if live else "stored",  # else a key would draw again what did not change
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [line],
         "annotations": notes,

@@ -53,13 +53,14 @@ def induction_view(
     two = runs[0]
     if not two:
         readout = spans(
-            "Two models with random weights wait. Press ", bold("Train"),
-            f": {steps} steps of both, a few seconds, seed {seed}.",
+            "Press ", bold("Train"), f": {steps} steps from random weights, a few seconds, seed {seed}. Watch ",
+            model_name(0, NAMES[0]), ": does it copy a little better at every step? ", model_name(1, NAMES[1]),
+            " is the control. Dotted: how much the best head of the two layers looks at what followed before.",
         )  # fmt: skip
     elif silenced != "none":
         readout = _silence_said(two[-1].accuracy, silenced, without, copiers, looks_back)
     else:
-        readout = _learning_said(runs, steps, done=bool(without))
+        readout = _learning_said(runs, steps, without, copiers, looks_back)
     return FigureView(
         question="When does a model learn to copy what it has read?",
         about="InductionHeads · attention alone, 2 layers and 1 · cpu",
@@ -71,12 +72,17 @@ def induction_view(
             f"head gives to what followed there · D 32, H 2, no MLP · seed {seed}: expect "
             f"over 95{chr(0x202F)}% by step 250",
         ),
-        figure={"data": _traces(runs, without, silenced), "layout": _layout(steps, bool(without))},
+        figure={
+            "data": _traces(runs, without, silenced),
+            "layout": _layout(steps, bool(without), two[-1].accuracy if two else 0.0),
+        },
         height=340,
     )
 
 
-def _learning_said(runs: tuple[Points, Points], steps: int, *, done: bool) -> Spans:
+def _learning_said(
+    runs: tuple[Points, Points], steps: int, without: Mapping[str, float], copiers: Sequence[str], looks_back: str
+) -> Spans:
     two, one = runs[0][-1], runs[1][-1]
     said: list[str | Span] = [
         f"Step {two.step} of {steps}: ",
@@ -85,13 +91,21 @@ def _learning_said(runs: tuple[Points, Points], steps: int, *, done: bool) -> Sp
         f" of what could be known; a blind guess gets {percent(1 / V)}. ",
     ]  # fmt: skip
     rise = jump(runs[0])
-    if rise and done:
+    if rise and without:
         said += ["Until step ", bold(str(rise[0])), " little seemed to happen; ", bold(str(rise[1] - rise[0]))]
-        said += [" steps later it could copy. One head gives ", bold(percent(two.induction))]
-        said += [" of its attention to what followed before."]
+        said += [" steps later it could copy. ", *_roles_said(copiers, looks_back)]
     elif not rise and two.step > 20:
         said += ["Its best head gives ", bold(percent(two.induction)), " of its attention to what followed before."]
     return spans(*said)
+
+
+def _roles_said(copiers: Sequence[str], looks_back: str) -> list[str | Span]:
+    """What each head does; one that does neither is the control of the others."""
+    said: list[str | Span] = ["Now silence a head: ", bold(" and ".join(copiers)), " look at what followed before"]
+    said[2] = said[2] if len(copiers) > 1 else " looks at what followed before"
+    said += [", ", bold(looks_back), " at the token just before"]
+    neither = [name for name in HEADS if name != looks_back and name not in copiers]
+    return [*said, "; ", bold(" and ".join(neither)), " at neither: a control."] if neither else [*said, "."]
 
 
 def _silence_said(
@@ -105,6 +119,8 @@ def _silence_said(
         role = ", which looks at what followed before,"
     elif silenced == looks_back:
         role = ", which looks at the token just before,"
+    elif silenced != "copiers":
+        role = ", the control,"
     verb = "copy" if silenced == "copiers" else "copies"
     who = f"Without {name}{role} " + ("the rest " if verb == "copies" else "the others ")
     left = without[silenced] / max(whole, 1e-9)
@@ -146,7 +162,7 @@ def _traces(runs: tuple[Points, Points], without: Mapping[str, float], silenced:
     return lines
 
 
-def _layout(steps: int, done: bool) -> dict[str, Any]:
+def _layout(steps: int, done: bool, whole: float) -> dict[str, Any]:
     def words(text: str, x: float, y: float, axis: str = "", on: str = " domain", **more: Any) -> dict[str, Any]:
         return {"text": text, "x": x, "y": y, "xref": f"x{axis}{on}", "yref": f"y{axis}{on}", "showarrow": False,
                 "xanchor": "left", "yanchor": "bottom", **more}  # fmt: skip
@@ -160,23 +176,26 @@ def _layout(steps: int, done: bool) -> dict[str, Any]:
     notes = [
         words("<b>Copied right</b>, percent", 0, 1.02),
         words("<b>Loss</b>, nats a token", 0, 1.05, "2"),
-        words("<b>… a head silent</b>", 0, 1.05, "3"),
+        words("<b>… with a head silent</b>", 0, 1.05, "3"),
         words(f"a blind guess: {guess:.1f}", steps, guess, on="", **right),
         words(f"ln V = {number(math.log(V))}", steps, math.log(V), "2", on="", **right),
     ]
     if not done:
         notes.append(words("after the training", 0.5, 0.4, "3", xanchor="center", font={"color": "ink-2"}))
+    lines = [across(guess, "x", "y"), across(math.log(V), "x2", "y2")]
+    if done:
+        lines.append({**across(100 * whole, "x3 domain", "y3"), "x1": 1})
     return {
-        "xaxis": {"range": [0, steps], "domain": [0, 0.58], "title": {"text": "step"}, "zeroline": False},
+        "xaxis": {"range": [0, steps], "domain": [0, 0.54], "title": {"text": "step"}, "zeroline": False},
         "yaxis": {"range": [0, 104], "zeroline": False},
-        "xaxis2": {"range": [0, steps], "domain": [0.68, 1], "anchor": "y2", "zeroline": False},
+        "xaxis2": {"range": [0, steps], "domain": [0.64, 1], "anchor": "y2", "zeroline": False},
         "yaxis2": {"range": [0, 4.4], "domain": [0.60, 1], "anchor": "x2", "zeroline": False, "nticks": 4},
-        "xaxis3": {"domain": [0.68, 1], "anchor": "y3", "type": "category", "range": [-0.6, 4.6],
+        "xaxis3": {"domain": [0.64, 1], "anchor": "y3", "type": "category", "range": [-0.6, 4.6],
                    "categoryarray": [*HEADS, "all"], "tickangle": 0, "title": {"text": "layer.head"}},
         "yaxis3": {"range": [0, 124], "domain": [0, 0.36], "anchor": "x3", "tickvals": [0, 50, 100]},
         "legend": {"x": 0.01, "y": 0.99, "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
-        "shapes": [across(guess, "x", "y"), across(math.log(V), "x2", "y2")],
+        "shapes": lines,
         "annotations": notes,
     }  # fmt: skip
 
@@ -229,6 +248,18 @@ class InductionHeads(TrainingFigure):
             without["copiers"] = two.accuracy_without(*copiers)
         self._copiers, self._looks_back = tuple(_name(*head) for head in copiers), _name(*two.looks_back())
         self._without = without
+
+    def trained(self) -> tuple[CopyTrial, CopyTrial]:
+        """Both models at the end of their training: waits for one under way, begins one where there is none."""
+        for begin in (False, True):
+            if begin and not self._without:
+                self.train()
+            while self.is_training:  # also one that a button has begun anew
+                self.wait()
+        self.wait()  # raises what went wrong
+        if not (self._without and self.trials):
+            raise RuntimeError("The training was stopped before its end; press Train, or run this cell again.")
+        return self.trials
 
     def compute(self) -> FigureView:
         runs = (tuple(self.trials[0].points), tuple(self.trials[1].points)) if self.trials else ((), ())

@@ -61,15 +61,25 @@ def test_the_stored_run_comes_out_of_its_recipe_again() -> None:
         assert arm.advance().loss == pytest.approx(stored.loss, abs=0.05)
 
 
+def named_final() -> dict[str, float]:
+    names = {"whole": "whole", "mlp": "no MLP"}
+    return {names.get(arm, f"no {arm}"): loss for arm, loss in final().items()}
+
+
 def test_the_view_puts_the_live_arm_over_its_stored_bar() -> None:
     stored, live = stored_losses(), stored_losses()["norm"][:4]
     view = ablation_view("norm", live, stored, counted=2.5, seed=0, done=False)
     go.Figure(without_themed_colors(view.figure))
     bars, over = view.figure["data"][:2]
-    assert dict(zip(bars["y"], bars["x"], strict=True)) == {
-        "whole" if arm == "whole" else "no MLP" if arm == "mlp" else f"no {arm}": loss for arm, loss in final().items()
-    }  # fmt: skip
+    assert dict(zip(bars["y"], bars["x"], strict=True)) == named_final()
     assert (over["y"], over["x"]) == (["no norm"], [live[-1].loss])
+    grey, whole = view.figure["data"][2:4]  # one trace holds five lines, with a gap after each
+    assert (grey["x"].count(None), whole["x"].count(None)) == (5, 1)
+    end = [i - 1 for i, x in enumerate(grey["x"]) if x is None]
+    assert {grey["text"][i]: grey["y"][i] for i in end} == {k: v for k, v in named_final().items() if k != "whole"}
+    other = ablation_view("mlp", (), stored, counted=2.5, seed=1, done=False).figure["layout"]["datarevision"]
+    assert other == ablation_view("norm", (), stored, counted=2.5, seed=0, done=False).figure["layout"]["datarevision"]
+    assert other != view.figure["layout"]["datarevision"]  # else plotly would keep what it drew
     said = "".join(text for _, text in view.readout)
     assert said == f"Step 60 of 100: no norm {live[-1].loss:.2f} nats a token."
     done = ablation_view("norm", stored["norm"], stored, counted=2.5, seed=0, done=True)

@@ -32,6 +32,10 @@ def test_plateau_and_jump_are_read_from_the_curve() -> None:
     assert jump(RUNS[0]) == (20, 40)
     assert jump(RUNS[1]) is None
     assert "Until step 20 little seemed to happen; 20 steps later it could copy" in said()
+    assert (
+        "1.0 and 1.1 look at what followed before, 0.0 at the token just before; 0.1 at neither: a control." in said()
+    )
+    assert "1.1 looks at what followed before, 0.0 at the token just before; 0.1 and 1.0 at" in said(copiers=("1.1",))
     assert "two layers copy 99\u202f%, one layer 12\u202f%" in said()
     assert "blind guess gets 3.1\u202f%" in said()
 
@@ -49,7 +53,8 @@ def test_the_figure_holds_every_measurement_and_plotly_accepts_it() -> None:
         "0.0": 40, "0.1": 98, "1.0": 50, "1.1": 90, "all": 5,
     }  # fmt: skip
     assert bars["marker"]["color"] == ["quiet", "quiet", "m1", "quiet", "quiet"]
-    guess, uniform = (shape["y0"] for shape in figure["layout"]["shapes"])
+    guess, uniform, whole = (shape["y0"] for shape in figure["layout"]["shapes"])
+    assert whole == pytest.approx(99)  # what a silent head is compared with
     assert guess == pytest.approx(100 / 32)
     assert uniform == pytest.approx(3.4657, abs=1e-4)  # ln 32
 
@@ -67,7 +72,9 @@ def without_themed_colors(value: object) -> object:
 def test_a_silent_head_is_named_by_what_it_did() -> None:
     assert "layer 0, head 0, which looks at the token just before, the rest copies 40" in said(silenced="0.0")
     assert "Most of it" not in said(silenced="0.1")
-    assert "Hardly anything is lost" in said(silenced="0.1")
+    assert "head 1, the control, the rest copies 98\u202f% instead of 99\u202f%. Hardly anything" in said(
+        silenced="0.1"
+    )
     assert "which looks at what followed before, the rest copies 50" in said(silenced="1.0")
     assert "the others copy 5.0\u202f% instead of 99\u202f%. That is guessing" in said(silenced="copiers")
     assert "let the training end first" in said(silenced="1.0", without={})
@@ -108,6 +115,22 @@ def test_it_stops_at_once_and_leaves_the_kernel_free() -> None:
     assert 2 <= w.trials[0].state.step < 2_000
     assert "step" in w.sentence.lower() or "training" in w.sentence
     assert [t for t in threading.enumerate() if t.name == "lmlab InductionHeads"] == []
+
+
+def test_trained_waits_for_what_runs_begins_what_does_not_and_says_if_it_was_stopped() -> None:
+    w = InductionHeads(steps=40)
+    w.train()
+    running = w._trainer
+    assert [trial.points[-1].step for trial in w.trained()] == [40, 40]
+    assert not running.is_alive()
+    first = w.trials
+    assert w.trained() is first, "what is there is not trained again"
+    w.reset()
+    assert [trial.points[-1].step for trial in w.trained()] == [40, 40]
+    w = InductionHeads(steps=2_000)
+    threading.Timer(0.5, w.stop).start()
+    with pytest.raises(RuntimeError, match="stopped before its end; press Train"):
+        w.trained()
 
 
 def test_another_seed_and_reset_drop_what_was_trained() -> None:

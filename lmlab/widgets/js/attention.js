@@ -4,12 +4,12 @@ const HATCH = "repeating-linear-gradient(45deg, var(--line) 0 1.5px, transparent
 
 function picture(ctx) {
   const strip = h("div", {class: "att-strip", style: {position: "relative"}}), thumbs = h("div"), heat = h("div", {style: {"min-width": 0}});
-  const left = h("div", {style: {flex: "none"}}), cols = h("div", {class: "cols", style: {"flex-wrap": "wrap"}}, left, heat);
+  const left = h("div", {style: {flex: "none"}}), aside = h("div", {style: {flex: 1}}), cols = h("div", {class: "cols", style: {"flex-wrap": "wrap"}}, left, heat, aside);
   const h1 = h("h4"), h2 = h("h4", {}), h3 = h("h4"), bar = h("div", {style: {"margin-top": "10px"}});
   left.append(h2, thumbs, bar);
   const heatPlace = h("div"), el = h("div", {}, h1, strip, cols);
   heat.append(h3, heatPlace);
-  let v = null, T = 0, tri = null, cell = [0, 0];
+  let v = null, T = 0, tri = null, cell = [0, 0], full = 0, small = false, spare = Infinity; // px: the room across; a projector of 1024; what is left of its height
   const at = (i, j) => tri[i * (i + 1) / 2 + j];
   const shade = x => (x - v.low) / (v.high - v.low || 1);
   const value = x => v.high === 1 && v.low === 0 ? pct(x) : num(x);
@@ -19,25 +19,26 @@ function picture(ctx) {
     const i = v.query, P = ctx.present(), S = P ? 2 : 1, above = ctx.get("threshold") / 100;
     const weights = Array.from({length: i + 1}, (_, j) => at(i, j)), scores = !(v.low === 0 && v.high === 1);
     const list = tokenStrip(v.tokens, {label: "tokens: choose the one that looks", selected: i, onselect: j => ctx.set("query", j)});
-    list.el.style.cssText = `display:flex;flex-wrap:wrap;row-gap:${38 * S}px;column-gap:${T > 40 ? 2 : 10}px;padding:${scores || T < 2 ? 4 : 64 * S}px 0 ${46 * S}px`;
+    list.el.style.cssText = `display:flex;flex-wrap:wrap;row-gap:${(P ? 30 : 38) * S}px;column-gap:${T > 40 ? 2 : 10}px;padding:${scores || T < 2 ? 4 : (P ? 38 : 64) * S}px 0 ${(P ? 22 : 46) * S}px`;
     const best = v.best;
     list.items.forEach((item, j) => { if (!item) return;
       item.style.cssText = `position:relative;margin:0;background:var(--t1);padding:0 ${(T > 40 ? 4 : 9) * S}px;min-height:${30 * S}px` + (j === best && j !== i ? ";box-shadow:0 0 0 2px var(--ink);font-weight:700" : "");
       if (j <= i) { const shown = scores ? num(weights[j]) : weights[j] < .005 ? "<1" + NARROW + "%" : pct(weights[j]);
         item.setAttribute("aria-label", `${key(j)} ${shown}`); item.dataset.p = weights[j];
-        if (T <= 120) item.append(h("small", {class: j === best ? "n1" : "s", style: {position: "absolute", top: "calc(100% + 4px)", left: "50%", transform: "translateX(-50%)", "font-size": "var(--note)", "font-family": "var(--jp-content-font-family, sans-serif)", "font-weight": j === best ? 700 : 400, color: j === best ? "var(--m1-text)" : "var(--ink-2)", "white-space": "nowrap"}}, shown)); }
+        if (T <= 120) item.append(h("small", {class: j === best ? "n1" : "s", style: {position: "absolute", top: "calc(100% + 4px)", left: "50%", transform: "translateX(-50%)", "font-size": "var(--note)", "font-family": "var(--jp-content-font-family, sans-serif)", "font-weight": j === best ? 700 : 400, color: j === best ? "var(--m1-text)" : "var(--ink-2)", "white-space": "nowrap", "z-index": 1, background: "var(--paper)"}}, shown)); }
       else item.setAttribute("aria-label", `${key(j)}, masked`), item.style.opacity = .55; });
     const held = strip.contains(document.activeElement);
     strip.replaceChildren(list.el);
     const ends = list.items[T - 1], width = list.items.reduce((a, item) => a + (item ? item.offsetWidth + 10 : 0), 0);
     if (ends && T > 4 && width < strip.clientWidth && width > strip.clientWidth * .6) list.el.style.justifyContent = "space-between";
     if (held) list.select(i, true);
+    if (P && list.items[i] && list.items[i].offsetTop > list.items[0].offsetTop) list.el.style.paddingTop = "8px"; // no link rises above the first row
     if (scores) return; // links are attention: thickness is a share
     const box = e => e && {x: e.offsetLeft + e.offsetWidth / 2, y: e.offsetTop, h: e.offsetHeight};
     const from = box(list.items[i]), paths = [];
     const least = [...weights].sort((a, b) => b - a)[12] || 0; // so many links that none is seen would say nothing
     if (from) weights.forEach((p, j) => { const to = box(list.items[j]); if (p <= above || p < least || j === i || !to) return;
-      const up = to.y === from.y ? Math.min(60 * S, (18 + Math.abs(from.x - to.x) * .06) * S) : 0;
+      const up = to.y === from.y ? Math.min((P ? 36 : 60) * S, (18 + Math.abs(from.x - to.x) * .06) * S) : 0;
       const d = up ? `M${from.x} ${from.y}C${from.x} ${from.y - up * 1.3} ${to.x} ${to.y - up * 1.3} ${to.x} ${to.y}`
         : `M${from.x} ${from.y}C${from.x} ${from.y - 34 * S} ${to.x} ${to.y + to.h + 48 * S} ${to.x} ${to.y + to.h}`;
       paths.push(s("path", {d, fill: "none", stroke: "var(--m1)", "stroke-width": Math.max(1.2, 12 * p) * S, "stroke-opacity": p > .3 ? 1 : .8})); });
@@ -46,8 +47,8 @@ function picture(ctx) {
 
   function grid() {
     const L = v.n_layers, H = v.n_heads, P = ctx.present(), S = P ? 2 : 1, label = 62 * S, gap = Math.max(4, 10 - H * .5) * S;
-    const room = Math.min(ctx.root.clientWidth - 60, P ? 700 : 520), size = Math.max(22, Math.min(84 * S, (room - label) / H - gap)), data = bytes(ctx.get("thumbs"));
-    const n = v.side, layer = ctx.get("layer"), head = ctx.get("head"), average = ctx.get("show") === "average", W = label + H * (size + gap), top = 22 * S;
+    const room = full < 720 || small ? full : P ? 700 : Math.min(520, full * .43), top = 22 * S, size = Math.max(22, Math.min(84 * S, (room - label) / H - gap, (spare - top) / L - gap)), data = bytes(ctx.get("thumbs"));
+    const n = v.side, layer = ctx.get("layer"), head = ctx.get("head"), average = ctx.get("show") === "average", W = label + H * (size + gap);
     const art = canvas(W, top + L * (size + gap), c => { c.imageSmoothingEnabled = false;
       const tile = document.createElement("canvas"); tile.width = tile.height = n; const tc = tile.getContext("2d"), image = tc.createImageData(n, n);
       for (let k = 0; k < L * H; k++) {
@@ -64,18 +65,19 @@ function picture(ctx) {
       onclick: e => { const r = box.getBoundingClientRect(), k = Math.floor((e.clientX - r.left - label) / (size + gap)), l = Math.floor((e.clientY - r.top - top) / (size + gap));
         if (k >= 0 && k < H && l >= 0 && l < L) choose(l, k); }},
       art, s("svg", {width: W, height: top + L * (size + gap), style: "position:absolute;inset:0;pointer-events:none"}, labels, frame));
-    thumbs.style.cssText = L * (size + gap) > 520 * S ? `max-height:${520 * S}px;overflow:auto` : "";
+    const high = Math.min(520 * S, spare);
+    thumbs.style.cssText = L * (size + gap) > high ? `max-height:${high}px;overflow:auto` : "";
     thumbs.replaceChildren(box);
     if (held) box.focus();
     h2.replaceChildren(average ? `Layer ${layer} of ${L}` : `All ${L * H} heads `, h("span", {}, " arrow keys move the frame"));
-    bar.style.marginLeft = label + "px";
-    bar.replaceChildren(scaleBar(Math.min(260 * S, W - label), v.low === 0 && v.high === 1 ? ["0" + NARROW + "%", "50" + NARROW + "%", "100" + NARROW + "%"] : [num(v.low), num((v.low + v.high) / 2), num(v.high)], v.low === 0 && v.high === 1 ? "attention" : "score"));
+    bar.style.marginLeft = bar.parentNode === left ? label + "px" : 0;
+    bar.replaceChildren(scaleBar(Math.min(260 * S, Math.max(120 * S, W - label)), v.low === 0 && v.high === 1 ? ["0" + NARROW + "%", "50" + NARROW + "%", "100" + NARROW + "%"] : [num(v.low), num((v.low + v.high) / 2), num(v.high)], v.low === 0 && v.high === 1 ? "attention" : "score"));
   }
   function choose(layer, head) { ctx.set("layer", layer); ctx.set("head", head); }
 
   function map() {
-    const P = ctx.present(), S = P ? 2 : 1, space = ctx.root.clientWidth - 60, room = Math.min(space > 1000 ? space - left.offsetWidth - 44 : space, (P ? 900 : 620));
-    const names = Math.min(130 * S, Math.max(...v.tokens.map(t => [...t].length)) * 8.4 * S + 14), c = Math.max(1, Math.min(36 * S, Math.floor((room - names) / T * 100) / 100)), W = c * T, top = Math.min(110 * S, names * .86 + 10), q = v.query;
+    const P = ctx.present(), S = P ? 2 : 1, bare = spare < Infinity, room = Math.min(full < 720 || small ? full : full - left.offsetWidth - (P ? 80 : 44) - 30, P ? 900 : 620);
+    const names = Math.min(130 * S, Math.max(...v.tokens.map(t => [...t].length)) * 8.4 * S + 14), top = bare ? 3 : Math.min(110 * S, names * .86 + 10), c = Math.max(1, Math.min(36 * S, Math.floor(Math.min(room - names, spare - top - 6) / T * 100) / 100)), W = c * T, q = v.query;
     const art = canvas(W, W, (g, w) => { g.imageSmoothingEnabled = false;
       const tile = document.createElement("canvas"); tile.width = tile.height = T; const tc = tile.getContext("2d"), image = tc.createImageData(T, T);
       for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = CIVIDIS[Math.round(255 * Math.min(1, Math.max(0, shade(at(i, j)))))], p = 4 * (i * T + j); image.data[p] = x[0]; image.data[p + 1] = x[1]; image.data[p + 2] = x[2]; image.data[p + 3] = 255; }
@@ -83,10 +85,11 @@ function picture(ctx) {
     const every = Math.ceil(14 * S / c), over = [];
     for (let i = 0; i < T; i++) if (i % every === 0 || i === q) { if (i !== q && Math.abs(i - q) * c < 13 * S) continue;
       over.push(text(names - 8, top + i * c + c / 2 + 5, key(i), {"text-anchor": "end", class: "mono " + (i === q ? "bold" : "s")}),
-        s("g", {transform: `translate(${names + i * c + c / 2 + 4},${top - 8}) rotate(-55)`}, text(0, 0, key(i), {class: "mono " + (i === v.best ? "bold" : "s")}))); }
+        bare ? "" : s("g", {transform: `translate(${names + i * c + c / 2 + 4},${top - 8}) rotate(-55)`}, text(0, 0, key(i), {class: "mono " + (i === v.best ? "bold" : "s")}))); }
     if (c >= 24 * S) for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) { const x = at(i, j), f = shade(x); if (f >= .3) over.push(text(names + j * c + c / 2, top + i * c + c / 2 + 4.5, v.high === 1 && v.low === 0 ? (100 * x).toFixed(0) : num(x, 1), {"text-anchor": "middle", style: `fill:${onCividis(f)}`})); }
     over.push(rect(names, top, W, W, "none", {stroke: "var(--edge)"}), rect(names - 1, top + q * c - 1, W + 2, c + 2, "none", {stroke: "var(--paper)", "stroke-width": 6}), rect(names - 2, top + q * c - 1.5, W + 4, c + 3, "none", {stroke: "var(--ink)", "stroke-width": 2.5}));
-    if (T > 4) over.push(text(names - 8, top - 14, "from ↓ to →", {"text-anchor": "end", class: "s"}), text(names + W - 8, top + 22 * S, "the future: masked", {"text-anchor": "end", class: "s", "paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 6}));
+    if (T > 4 && !bare) over.push(text(names - 8, top - 14, "from ↓ to →", {"text-anchor": "end", class: "s"}));
+    if (T > 4) over.push(text(names + W - 8, top + 22 * S, "the future: masked", {"text-anchor": "end", class: "s", "paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 6}));
     const cursor = rect(0, 0, c, c, "none", {stroke: "var(--you)", "stroke-width": 3, hidden: true}); over.push(cursor);
     const say = (i, j) => { cell = [i, j]; cursor.removeAttribute("hidden"); cursor.setAttribute("x", names + j * c); cursor.setAttribute("y", top + i * c);
       ctx.say(j > i ? [["mono", key(i)], ["", " may not look at "], ["mono", key(j)], ["", ": it lies in the future, and is masked."]] : [["mono", key(i)], ["", v.low === 0 && v.high === 1 ? " gives " : " scores "], ["b", value(at(i, j))], ["", v.low === 0 && v.high === 1 ? " of its attention to " : " on "], ["mono", key(j)], ["", "."]]); };
@@ -104,6 +107,21 @@ function picture(ctx) {
     h3.replaceChildren(`${v.head} `, h("span", {}, v.low === 0 && v.high === 1 ? " percent, from each row’s word" : " query·key scores, before the softmax"));
   }
 
+  // on a projector all stands in one height: the text in one line, the scale beside the matrix; at 1024 the links come first, the rest after the readout
+  function layout() {
+    const P = ctx.present(), W = ctx.root.clientWidth, home = (small = P && W < 1100) ? ctx.after : el, box = ctx.input("prompt").el;
+    full = W - (P ? 100 : 52); spare = Infinity;
+    if (cols.parentNode !== home) home.append(cols);
+    for (const name of ["show", "values"]) ctx.input(name).box.hidden = small;
+    h1.hidden = small; h2.hidden = P && !small;
+    const there = P && !small ? aside : left;
+    if (bar.parentNode !== there) { there.append(bar); (there === left ? heat : aside).prepend(h3); }
+    if (!P) return;
+    if (document.activeElement !== box) box.style.cssText = "";
+    if (small) return;
+    cols.style.display = "none"; links(); spare = Math.max(280, Math.min(640, innerHeight - 112 - ctx.root.offsetHeight)); cols.style.display = "";
+  }
+
   function draw(view) {
     const packed = ctx.get("pattern");
     if (!packed || !packed.byteLength) return;
@@ -112,14 +130,19 @@ function picture(ctx) {
     tri = Float32Array.from(raw, half);
     if (cell[0] >= T || cell[1] >= T) cell = [T - 1, 0];
     h1.replaceChildren(`${v.head}: `, h("span", {}, `from ${v.query === T - 1 ? "the last " : ""}${key(v.query)} to what came before` + (v.high === 1 && v.low === 0 ? "; thickness is attention" : ": scores, before the softmax")));
-    links(); grid(); map();
+    layout(); links(); grid(); map();
   }
-  return {el, draw, keys: [["← → ↑ ↓", "walk tokens, heads or cells"], ["Enter", "let the row's token look"], ["Home End", "to the ends"]], key(e) {
+  function press(e) {
     if (!thumbs.contains(e.target)) return false;
     const l = ctx.get("layer"), k = ctx.get("head"), to = {ArrowDown: [l + 1, k], ArrowUp: [l - 1, k], ArrowRight: [l, k + 1], ArrowLeft: [l, k - 1], Home: [l, 0], End: [l, v.n_heads - 1], PageDown: [v.n_layers - 1, k], PageUp: [0, k]}[e.key];
     if (!to) return false;
     choose(Math.max(0, Math.min(v.n_layers - 1, to[0])), Math.max(0, Math.min(v.n_heads - 1, to[1])));
     return true;
-  }};
+  }
+  ctx.after.addEventListener("keydown", e => { // where the heads stand after the readout, their keys are the same
+    if (e.ctrlKey || e.metaKey || e.altKey || !cols.contains(e.target)) return;
+    if (!press(e)) { if (!/^[rp?]$/.test(e.key)) return; el.dispatchEvent(new KeyboardEvent("keydown", {key: e.key, bubbles: true})); }
+    e.preventDefault(); e.stopPropagation(); });
+  return {el, draw, key: press, keys: [["← → ↑ ↓", "walk tokens, heads or cells"], ["Enter", "let the row's token look"], ["Home End", "to the ends"]]};
 }
 export default {render: ({model, el}) => mount(model, el, {picture})};

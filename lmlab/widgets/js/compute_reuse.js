@@ -18,7 +18,7 @@ function picture(ctx) {
   function draw(view) {
     const held = strip.contains(document.activeElement), inCells = inside.contains(document.activeElement);
     v = view;
-    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 720, wide = full > 1030, n = v.tokens.length, bar = ctx.input("place").focus;
+    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), small = P && full < 1000, narrow = full < 720, wide = full > 1030, n = v.tokens.length, bar = ctx.input("place").focus;
     if (+bar.max !== Math.max(1, v.last)) { bar.max = ctx.input("place").spec.max = Math.max(1, v.last); ctx.input("place").show(ctx.get("place")); }
     h1.replaceChildren(narrow ? "The text" : "The text ", h("span", {}, narrow ? "" : "choose a word"), swatch("var(--m3)", `kept ${v.kept}`), swatch("var(--m2)", `computed ${n - v.kept}`));
     const tokens = tokenStrip(v.tokens, {label: "the text: arrow keys choose the word to change", selected: v.place, onselect: go,
@@ -27,6 +27,7 @@ function picture(ctx) {
     strip.replaceChildren(tokens.el);
     if (held) tokens.select(v.place, true);
     const m = v.changed.length ? v.changed[0].length : 0, room = (wide ? full - (P ? 640 : 372) : full) - (P ? 230 : 118), w = Math.min(P ? 150 : 96, Math.floor(room / Math.max(1, m)) - 1), words = w > Math.max(0, ...v.tokens.map(t => [...t].length)) * 8 * S + 6;
+    if (small === main.contains(inside)) (small ? ctx.after : main).append(h2, inside); // on a small projector the sentence comes first
     h2.replaceChildren("What moved inside ", h("span", {}, narrow || P ? "" : "each position, from the embedding up"));
     const grid = m ? cells({values: P ? v.changed.filter((_, l) => l === 0 || l === 1 || l === v.changed.length - 1) : v.changed, rows: P ? v.rows.filter((_, l) => l === 0 || l === 1 || l === v.rows.length - 1) : v.rows, cols: words ? v.tokens.slice(0, m) : v.tokens.slice(0, m).map((_, i) => i), label: "how far each position moved, by layer", low: 0, w,
       show: x => w < 30 * S ? "" : x === 0 ? "0" : num(x, 2), at: [0, Math.min(v.place, m - 1)], onselect: (_, t) => ctx.say([["mono", v.tokens[t]], ["", t < v.kept ? ": did not move, since no position sees what comes after it." : `: moved by ${v.changed.map(row => num(row[t], 2)).join(", ")} from the embedding to the top.`]])}) : h("div", {class: "empty"}, "Type a prompt, and change a word of it");
@@ -36,7 +37,7 @@ function picture(ctx) {
     const side = P ? 250 : wide ? 150 : Math.min(200, full / 2 - 20);
     cost.replaceChildren(h("div", {style: {display: "flex", gap: "calc(6*var(--u))"}}, figure(side, S, true, v.uncached), figure(side, S, false, v.cached)),
       P ? "" : h("div", {class: "cap", style: {"margin-top": "12px", "max-width": side * 2 + 24 + "px"}}, "One row a token written, as long as the text so far. ", "Orange is computed, green is kept."));
-    (wide ? el : ctx.after).append(aside);
+    aside.style.marginTop = small ? "calc(5*var(--u))" : 0; (wide ? el : ctx.after).append(aside);
   }
   return {el, draw, keys: [["← →", "another word"], ["Home End", "to the ends"]], key() { return false; }};
 }

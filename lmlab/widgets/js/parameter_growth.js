@@ -29,7 +29,7 @@ function picture(ctx) {
 
   function lines(W, S) {
     const H = S > 1 ? 390 : 400, all = v.curves.flatMap(c => c.weights), lo = Math.floor(Math.log10(Math.min(...all))), hi = Math.ceil(Math.log10(Math.max(...all)));
-    const l = 46 * S, aside = W > 560, r = aside ? 166 * S : 16, b = 50 * S, x = T => l + (W - l - r) * Math.log2(T) / Math.log2(v.most), y = n => 14 * S + (H - b - 14 * S) * (hi - Math.log10(n)) / (hi - lo), parts = [], every = Math.ceil((hi - lo) / 7);
+    const l = 46 * S, r = (W > 560 ? 172 : 140) * S, b = 50 * S, x = T => l + (W - l - r) * Math.log2(T) / Math.log2(v.most), y = n => 14 * S + (H - b - 14 * S) * (hi - Math.log10(n)) / (hi - lo), parts = [], every = Math.ceil((hi - lo) / 7);
     for (let e = lo; e <= hi; e += every) parts.push(line(l, y(10 ** e), W - r, y(10 ** e), "var(--line)"), text(l - 8 * S, y(10 ** e) + 4.5 * S, e < 4 ? (10 ** e).toLocaleString("en-US") : "10" + power(e), {"text-anchor": "end", class: "s"}));
     const step = Math.ceil(v.lengths.length / (S > 1 ? 5 : W < 400 ? 5 : 8));
     v.lengths.forEach((T, i) => { if (i % step === 0 || T === v.most) if (T === v.most || x(v.most) - x(T) > (v.most > 999 ? 56 : 34) * S) parts.push(text(x(T), H - b + 20 * S, T.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"})); });
@@ -40,19 +40,18 @@ function picture(ctx) {
     v.curves.forEach((c, i) => { const now = c.name === "transformer" ? v.transformer : c.dashed ? 0 : v.flat;
       parts.push(s("path", {d: c.weights.map((n, k) => `${k ? "L" : "M"}${x(v.lengths[k]).toFixed(1)} ${y(n).toFixed(1)}`).join(""), fill: "none", stroke: `var(--m${c.slot})`, "stroke-width": (c.dashed ? 1.5 : 3) * S, "stroke-dasharray": c.dashed ? `${6 * S} ${4 * S}` : "none"}));
       if (now) parts.push(s("g", {}, shape(c.slot - 1, x(v.T), y(now), 7 * S, `var(--m${c.slot})`)));
-      parts.push(aside ? text(W - r + 14 * S, place[i] + 4.5 * S, c.name, {class: `n${c.slot}` + (c.dashed ? "" : " bold")})
-        : text(W - r - 60 * S, y(c.weights.at(-1)) + [30, 54, -10][i] * S, c.name, {"text-anchor": "end", class: `n${c.slot}` + (c.dashed ? "" : " bold")})); });
+      parts.push(text(W - r + 14 * S, place[i] + 4.5 * S, c.name, {class: `n${c.slot}` + (c.dashed ? "" : " bold")})); });
     return s("svg", {width: W, height: H, role: "img", "aria-label": "weights by length of the text, both axes by powers"}, parts);
   }
 
   function draw(view) {
     v = view;
-    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 720, W = narrow ? full : full - (P ? 520 : 420), bar = ctx.input("T").focus;
+    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), small = P && full < 1000, narrow = full < 720 || small, W = narrow ? full : full - (P ? 520 : 420), bar = ctx.input("T").focus;
     if (+bar.max !== v.most) { bar.max = ctx.input("T").spec.max = v.most; ctx.input("T").show(ctx.get("T")); }
     h1.replaceChildren("Weights as area ", h("span", {}, P || narrow ? "" : "drag the corner"));
     h2.replaceChildren("Weights by length ", h("span", {}, "both axes by powers"));
-    square.replaceChildren(area(narrow ? Math.min(full, 420) : P ? 440 : 370, S)); chart.replaceChildren(lines(W, P && full < 1100 ? 1.6 : S));
-    (narrow && !P ? ctx.after : el).append(right);
+    square.replaceChildren(area(narrow ? Math.min(full, 420) : P ? 440 : 370, S)); chart.replaceChildren(lines(W, small ? 1.8 : S));
+    (narrow ? ctx.after : el).append(right);
   }
   return {el: stage, draw, keys: [["← →", "T by one"], ["d", "twice as long"], ["h", "half as long"], ["Home End", "to the ends"]], key(e) {
     const to = e.key === "d" ? v.T * 2 : e.key === "h" ? v.T / 2 : step(e, v.T, 1, v.most);

@@ -15,9 +15,9 @@ function picture(ctx) {
 
   function draw(view) {
     v = view;
-    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < 720, wide = !P && full > 1030;
-    const W = wide ? Math.min(800, full - 384) : full, left = narrow ? 4 : (P ? 320 : 172), end = (narrow ? 0 : 104) * (P ? 1.7 : 1), col = (W - left - end) / 8, head = narrow ? 30 : 0;
-    const top = (P ? 70 : 44), rise = P ? 84 : 64, row = rise + head + (P ? 46 : 40), parts = [], H = top + 3 * row + (P ? 8 : 22);
+    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), narrow = full < (P ? 1000 : 720), wide = !P && full > 1030;
+    const W = wide ? Math.min(800, full - 384) : full, left = narrow ? 4 : (P ? 320 : 172), end = (narrow ? 0 : 104) * (P ? 1.7 : 1), col = (W - left - end) / 8, head = narrow ? 30 * S : 0;
+    const top = (P ? 70 : 44), rise = P ? (narrow ? 56 : 70) : 64, row = rise + head + (P ? 42 : 40), parts = [], H = top + 3 * row + (P ? 8 : 22);
     const X = i => left + i * col, now = v.place;
     parts.push(rect(X(now), 0, col, H - (P ? 0 : 18), "var(--t1)", {rx: 4}));
     parts.push(s("rect", {x: X(v.never) + 1, y: 1, width: col - 2, height: H - (P ? 2 : 20), fill: "none", stroke: "var(--edge)", "stroke-width": S, "stroke-dasharray": `${2 * S} ${4 * S}`, rx: 4}));
@@ -25,7 +25,7 @@ function picture(ctx) {
     v.tokens.slice(0, 8).forEach((word, i) => parts.push(i === now ? "" : chip(X(i), 4 * S, col, 30 * S, word, S)));
     if (!narrow) parts.push(text(W - end + 14 * S, 4 * S + 20 * S, "? says", {class: "bold", style: `font-size:${14 * S}px`}));
     v.rows.forEach((r, k) => {
-      const base = top + k * row + head + rise + (P ? 40 : 24), best = r.weights.indexOf(Math.max(...r.weights)), tone = `n${k + 1}`, ly = narrow ? base - rise - 28 : base - rise / 2;
+      const base = top + k * row + head + rise + (P ? 40 : 24), best = r.weights.indexOf(Math.max(...r.weights)), tone = `n${k + 1}`, ly = narrow ? base - rise - 28 * S : base - rise / 2;
       parts.push(line(left, base, W - end, base, "var(--ink)", 1.25 * S), shape(k, 6 * S + (narrow ? 2 : 0), ly - 4.5 * S, 5.5 * S, `var(--m${k + 1})`),
         text(18 * S + (narrow ? 4 : 0), ly, r.name, {class: `bold ${tone}`}));
       if (narrow) parts.push(text(W - 4, ly, `says ${r.says}, ${r.sure}`, {"text-anchor": "end", class: tone + (r.right ? "" : " bold")}));

@@ -22,7 +22,7 @@ function picture(ctx) {
       const hold = () => choose(+input.value); // a guess of the lowest value moves nothing: a click or a key counts too
       input = h("input", {type: "range", class: "lm-guess", min: v.low, max: v.high, step: v.step, value: v.low, "aria-label": "your guess", ...KEYS,
         oninput: hold, onclick: hold, onkeydown: e => { enter(e); if (e.key === "Home" || e.key === "ArrowLeft") hold(); }});
-      row.append(h("div", {class: "lm-slide lm-c wide", style: {"flex-direction": "row", "max-width": "600px"}}, input, out));
+      row.append(h("div", {class: "lm-slide lm-c wide", style: {flex: "1 1 240px", "flex-direction": "row", "max-width": "600px"}}, input, out));
     }
     row.append(lock, note);
   }
