@@ -23,13 +23,17 @@ KNOWN, TARGET = "known", "target"
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that follows: its name, what it is, its value, how it is shown, and from what it was computed."""
+    """A figure that follows: its name, what it is, its value, how it is shown, and from what it was computed.
+
+    `uses` names the dials that move it.
+    """
 
     name: str
     label: str
     value: float
     shown: str
     how: str
+    uses: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from lmlab.text_model import TextModel
 from lmlab.tokenizer.words import WordTokenizer
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._candidates import same_vocabulary
+from lmlab.widgets._flow import read_words
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name
 from lmlab.widgets.next_token import MODELS
-from lmlab.widgets.shape_flow import lecture_model, read_words
+from lmlab.widgets.shape_flow import lecture_model
 
 PLACES = 3  # T: the words of a sequence
 LEAVES = 5000  # sequences that are drawn at most

@@ -18,40 +18,12 @@ from lmlab.tokenizer.split import pretokens
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans
 from lmlab.widgets._surprise import changed, perplexity, shown_word, token_log_probs, word_log_probs
+from lmlab.widgets._waterfall import UNITS, Mark, Piece, before_change, gapped, mark_at, pieces_of, shown_cost
 from lmlab.widgets.next_token import MODELS, town_truth
 
 SENTENCE = "the stock market crashed and investors panicked"
-WORDS = 24  # columns that are drawn; what is between the first and the last of them is one column with its count
 CHARACTERS = 2_000  # of a sentence that are read
-UNITS = {"bits": math.log(2), "nats": 1.0}
 _NUMERALS = "One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve".split()
-
-
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """A word, or a gap of ``hidden`` words; for each column its surprise in the unit and the probability as shown.
-
-    An impossible word has an infinite surprise and is shown as ``0``; where a column has nothing to say any more the
-    probability is shown as a dash.
-    """
-
-    text: str
-    start: int
-    end: int
-    surprise: tuple[float, ...]
-    cost: tuple[str, ...]
-    shown: tuple[str, ...]
-    yours: bool = False
-    hidden: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """A line across the total: what it says, and where it stands for each model, in the unit."""
-
-    label: str
-    totals: tuple[float, ...]
-    shown: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,10 +60,10 @@ def chain_rule_view(
     words = word_log_probs(tokens, text) if text else []
     sums = [math.fsum(logs[i] for _, logs in words) for i in range(len(asked))]
     yours = changed([word for word, _ in words], pretokens(first.strip(" ")) if first else [])
-    pieces = _gapped(_pieces(words, yours, unit, start=len(sentence) - len(sentence.lstrip(" "))), unit)
+    pieces = gapped(pieces_of(words, yours, unit, start=len(sentence) - len(sentence.lstrip(" "))), unit)
     names = tuple(model.name for model in asked)
-    before = _before(models, first, words, yours, unit) if yours else None
-    stated = None if claim is None else _mark(percent(claim), [math.log(claim)] * len(models), unit)
+    before = before_change(models, first, words, yours, unit) if yours else None
+    stated = None if claim is None else mark_at(percent(claim), [math.log(claim)] * len(models), unit)
     return ChainRuleView(
         question="How surprising is a whole sentence?",
         about=f"ChainRule · {models[0].name if len(models) == 1 else count(len(models), 'model')} · cpu",
@@ -101,69 +73,18 @@ def chain_rule_view(
         table=[
             ["word", *names],
             *([piece.text, *piece.cost] for piece in pieces),
-            ["total", *(_cost(value, unit) for value in sums)],
+            ["total", *(shown_cost(value, unit) for value in sums)],
         ],
         columns=names,
         has_truth=truth is not None,
         unit=unit,
         words=tuple(pieces),
         totals=tuple(-value / UNITS[unit] for value in sums),
-        total_cost=tuple(_cost(value, unit) for value in sums),
+        total_cost=tuple(shown_cost(value, unit) for value in sums),
         total_shown=tuple(percent(math.exp(value)) for value in sums),
         first=before,
         claim=stated,
     )
-
-
-def _cost(log_prob: float, unit: str) -> str:
-    return number(-log_prob / UNITS[unit])
-
-
-def _mark(label: str, logs: Sequence[float], unit: str) -> Mark:
-    return Mark(label, tuple(-p / UNITS[unit] for p in logs), tuple(_cost(p, unit) for p in logs))
-
-
-def _pieces(words: Sequence[tuple[str, list[float]]], yours: range, unit: str, *, start: int) -> list[Piece]:
-    pieces, at, silent = [], start, [False] * (len(words[0][1]) if words else 0)
-    for i, (word, logs) in enumerate(words):
-        shown = ["–" if silent[k] and p == -math.inf else percent(math.exp(p)) for k, p in enumerate(logs)]
-        silent = [was or p == -math.inf for was, p in zip(silent, logs, strict=True)]
-        surprise = tuple(-p / UNITS[unit] for p in logs)
-        costs = tuple("–" if p == "–" else number(value) for p, value in zip(shown, surprise, strict=True))
-        begin = at + (word.startswith(" ") and len(word) > 1)
-        pieces.append(Piece(shown_word(word), begin, at + len(word), surprise, costs, tuple(shown), i in yours))
-        at += len(word)
-    return pieces
-
-
-def _gapped(pieces: list[Piece], unit: str) -> list[Piece]:
-    """At most ``WORDS`` columns: the words between the first and the last ones are one, with their sum."""
-    if len(pieces) <= WORDS:
-        return pieces
-    head, tail = WORDS // 2, len(pieces) - WORDS // 2 + 1
-    gone = pieces[head:tail]
-    surprise = tuple(math.fsum(piece.surprise[i] for piece in gone) for i in range(len(gone[0].surprise)))
-    gap = Piece(
-        f"… {len(gone):,} words …",
-        gone[0].start,
-        gone[-1].end,
-        surprise,
-        tuple(number(value) for value in surprise),
-        tuple(percent(math.exp(-value * UNITS[unit])) for value in surprise),
-        any(piece.yours for piece in gone),
-        len(gone),
-    )
-    return [*pieces[:head], gap, *pieces[tail:]]
-
-
-def _before(
-    models: Sequence[TextModel], first: str, words: Sequence[tuple[str, list[float]]], yours: range, unit: str
-) -> Mark:
-    """What the whole cost at first: named by the word that stood there, where one word alone was exchanged."""
-    logs = [math.fsum(p for _, p in token_log_probs(model, first.strip(" "))) for model in models]
-    was = pretokens(first.strip(" "))
-    one = len(yours) == 1 and len(was) == len(words)
-    return _mark(shown_word(was[yours[0]]) if one else "at first", logs, unit)
 
 
 def _readout(
@@ -193,16 +114,20 @@ def _readout(
         ]
         said += ["is the whole: probability ", bold("0"), ". "]
     else:
-        said += [f"{_amount(words)} cost ", bold(f"{_cost(total, unit)} {unit}"), " together, so the sentence has "]
+        said += [
+            f"{_amount(words)} cost ",
+            bold(f"{shown_cost(total, unit)} {unit}"),
+            " together, so the sentence has ",
+        ]
         said += ["probability ", bold(percent(math.exp(total)))]
         said += [" and perplexity ", bold(number(perplexity(total, n))), " per word. "]
         said += _your_word(words, yours, before, main, unit)
     for i, model in enumerate(models[:-1]):
         value = math.fsum(logs[i] for _, logs in words)
-        said += [model_name(i, model.name), ": ", bold(f"{_cost(value, unit)} {unit}"), ". "]
+        said += [model_name(i, model.name), ": ", bold(f"{shown_cost(value, unit)} {unit}"), ". "]
     if truth:
         value = math.fsum(logs[-1] for _, logs in words)
-        said += ["The truth is ", bold(f"{_cost(value, unit)} {unit}")]
+        said += ["The truth is ", bold(f"{shown_cost(value, unit)} {unit}")]
         said += [". " if value > -math.inf else ": the town never says this. "]
     if claim:
         said += [f"A probability of {claim.label} would be ", bold(f"{claim.shown[0]} {unit}")]
@@ -221,11 +146,16 @@ def _your_word(
 ) -> list[str | Span]:
     if not before:
         word, logs = max(words, key=lambda pair: -pair[1][i])
-        return ["The dearest is ", mono(shown_word(word)), " with ", bold(_cost(logs[i], unit)), ". "]
+        return ["The dearest is ", mono(shown_word(word)), " with ", bold(shown_cost(logs[i], unit)), ". "]
     value = math.fsum(words[k][1][i] for k in yours)
     said: list[str | Span] = []
     if yours:
-        said = ["Your word" if len(yours) == 1 else "Your words", " added ", bold(f"{_cost(value, unit)} {unit}"), "; "]
+        said = [
+            "Your word" if len(yours) == 1 else "Your words",
+            " added ",
+            bold(f"{shown_cost(value, unit)} {unit}"),
+            "; ",
+        ]
     if before.label == "at first":
         return [*said, f"at first the whole cost {before.shown[i]}. "]
     return [*said, "with ", mono(before.label), f" the whole costs {before.shown[i]}. "]

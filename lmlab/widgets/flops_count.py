@@ -63,11 +63,11 @@ def _readout(counted: FlopCount, width: int, length: int, between: int) -> Spans
     return spans(
         f"At width {width:,} and T = {length:,} torch counts ",
         bold(f"{scientific(counted.total, 3)} operations"),
-        " in one step, ",
+        ", ",
         bold(f"{counted.ratio:.3f} times"),
-        " 6·N·D. ",
+        " 6·N·D; ",
         bold(percent(between / counted.total)),
-        " of them are attention between positions, which the formula leaves out.",
+        " are attention between positions, which the formula leaves out.",
     )
 
 
@@ -88,7 +88,7 @@ def _foot(counted: FlopCount, length: int, *, done: bool) -> Spans:
 class FlopsCount(LabWidget):
     """Counted operations of a training step, forward and backward, for this model and for others of its kind.
 
-    `width` D and `length` T choose the count that is shown; the model's own width, where it fits, is counted on the
+    `width` and `length` T choose the count that is shown; the model's own width, where it fits, is counted on the
     live model. The button counts six widths at once.
     """
 
@@ -96,7 +96,7 @@ class FlopsCount(LabWidget):
     slow = True
     controls = ("width", "length", "sweep")
 
-    width = traitlets.Int(min=1, max=WIDEST).tag(sync=True, control=Control("slider", "Width D", max=WIDEST, wide=True))
+    width = traitlets.Int(min=1, max=WIDEST).tag(sync=True, control=Control("slider", "Width", max=WIDEST, wide=True))
     length = traitlets.Int(64, min=1, max=LONGEST).tag(
         sync=True, control=Control("slider", "Positions T", min=8, max=LONGEST, step=8, wide=True)
     )

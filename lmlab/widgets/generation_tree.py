@@ -39,6 +39,7 @@ class Twig:
     products: tuple[float, ...]
     products_shown: tuple[str, ...]
     typed: bool
+    closed: bool = False  # what it began counts no more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,18 +64,18 @@ class GenerationTreeView(View):
     ended: bool
 
 
-def generation_tree_view(tree: TextTree, at: int, temperature: float) -> GenerationTreeView:
-    """What GenerationTree shows of a tree: pure."""
+def generation_tree_view(tree: TextTree, at: int, temperature: float, closed: Sequence[int] = ()) -> GenerationTreeView:
+    """What GenerationTree shows of a tree of which some branches are ``closed``: pure."""
     names = tuple(model.name for model in tree.models)
-    twigs = tuple(_twig(tree, i) for i in range(len(tree.branches)))
-    leaves = tree.leaves()
+    twigs = tuple(dataclasses.replace(_twig(tree, i), closed=i in closed) for i in range(len(tree.branches)))
+    leaves = open_leaves(tree, closed)
     rows = [[tree.text(i), *twigs[i].products_shown] for i in leaves]
     root = tree.prompt.split(" ")
-    ended = tree.ended(at)
+    ended = tree.ended(at) or not set(closed).isdisjoint(tree.path(at))
     return GenerationTreeView(
         question="What could it have written instead?",
         about=f"GenerationTree · {count(len(names), 'model')} · cpu",
-        readout=_readout(tree, twigs, at),
+        readout=_readout(tree, twigs, at, closed),
         foot=spans(
             mono("next_log_probs(ids (B, T = 1), state) → (B, V), state"),
             f" · {count(len(twigs) - 1, 'token')} read once each · ",
@@ -91,6 +92,11 @@ def generation_tree_view(tree: TextTree, at: int, temperature: float) -> Generat
         nexts=() if ended else _nexts(tree, at),
         ended=ended,
     )
+
+
+def open_leaves(tree: TextTree, closed: Sequence[int]) -> list[int]:
+    """The leaves that no closed branch leads to."""
+    return [i for i in tree.leaves() if set(closed).isdisjoint(tree.path(i))]
 
 
 def _twig(tree: TextTree, i: int) -> Twig:
@@ -113,7 +119,7 @@ def _nexts(tree: TextTree, at: int) -> tuple[Next, ...]:
     return tuple(found)
 
 
-def _readout(tree: TextTree, twigs: Sequence[Twig], at: int) -> Spans:
+def _readout(tree: TextTree, twigs: Sequence[Twig], at: int, closed: Sequence[int]) -> Spans:
     path, said = tree.path(at), list[str | Span]()
     if path:
         factors = " × ".join(twigs[i].shown for i in path) if len(path) <= FACTORS else f"{len(path)} factors"
@@ -129,12 +135,18 @@ def _readout(tree: TextTree, twigs: Sequence[Twig], at: int) -> Spans:
                 bold(twigs[at].products_shown[j]),
                 ". ",
             ]
-    leaves = tree.leaves()
-    mass = sum(twigs[i].products[0] for i in leaves)
     if len(twigs) == 1:
         return spans("Nothing is written yet: press Step, or choose a word below the tree.")
+    cut = [i for i in closed if set(closed).isdisjoint(tree.path(twigs[i].parent))]
+    if cut:
+        gone = percent(sum(twigs[i].products[0] for i in cut))
+        what = f"{len(cut)} closed branches take" if len(cut) > 1 else "The closed branch takes"
+        said += [f"{what} away ", bold(gone), ". "]
+    leaves = open_leaves(tree, closed)
+    mass = sum(twigs[i].products[0] for i in leaves)
     noun = "leaf holds" if len(leaves) == 1 else "leaves hold"
-    said += [f"{len(leaves)} {noun} ", bold(percent(min(1.0, mass))), " of all that "]
+    still = f"{len(leaves)} open {noun} " if cut else f"{len(leaves)} {noun} "
+    said += [still, bold(percent(min(1.0, mass))), " of all that "]
     return spans(*said, model_name(0, tree.models[0].name), " could write here.")
 
 
@@ -143,12 +155,13 @@ class GenerationTree(LabWidget):
 
     ``width`` of the likeliest next tokens begin the tree, each gone on with greedily to ``depth`` tokens. ``step()``,
     ``rewind()``, ``branch = id`` and ``edit = text`` do in code what the buttons do; ``node`` is the chosen place.
+    Branches in ``closed`` stay in sight and count no more, until something is written in them.
     """
 
     kind = "generation_tree"
     parts = ("words",)
     controls = ("prompt", "temperature", "edit", "forward", "back")
-    inputs = ("node",)
+    inputs = ("node", "closed")
 
     prompt = traitlets.Unicode("the stock market crashed and investors").tag(
         sync=True, control=Control("text", "Prompt", wide=True)
@@ -162,6 +175,7 @@ class GenerationTree(LabWidget):
     forward = traitlets.Unicode().tag(sync=True, control=Control("button", "Step", main=True))
     back = traitlets.Unicode().tag(sync=True, control=Control("button", "Rewind"))
     node = traitlets.Int(0, min=0, help="the chosen place; 0 is the prompt").tag(sync=True)
+    closed: traitlets.List[int] = traitlets.List(traitlets.Int(), help="branches that count no more").tag(sync=True)
     branch = traitlets.Int(-1, help="set to a token's id: go on with it from the chosen place").tag(sync=True)
 
     def __init__(self, *models: TextModel, width: int = 3, depth: int = 3, seed: int = 0, **traits: Any) -> None:
@@ -188,7 +202,7 @@ class GenerationTree(LabWidget):
                 at = self._tree.grow(0, id_)
                 for _ in range(self._depth - 1):
                     at = self._tree.step(at, Sampler(0), torch.Generator())
-            self.node = 1 if len(self._tree.branches) > 1 else 0
+            self.closed, self.node = [], 1 if len(self._tree.branches) > 1 else 0
         return self._tree
 
     def step(self) -> None:
@@ -201,21 +215,24 @@ class GenerationTree(LabWidget):
 
     def rewind(self) -> None:
         """Back by one token. What was written stays in the tree."""
-        self._go(max(0, self.tree.branches[self.node].parent))
+        self._go(max(0, self.tree.branches[self.node].parent), written=False)
 
     def clicked(self, name: str) -> None:
         self.step() if name == "forward" else self.rewind()
 
     def reset(self) -> None:
-        self._tree = None
+        self._tree, self.closed = None, []
         super().reset()
         self.refresh()
 
     def compute(self) -> GenerationTreeView:
         tree = self.tree
-        return generation_tree_view(tree, min(self.node, len(tree.branches) - 1), self.temperature)
+        closed = [i for i in self.closed if 0 < i < len(tree.branches)]
+        return generation_tree_view(tree, min(self.node, len(tree.branches) - 1), self.temperature, closed)
 
-    def _go(self, at: int) -> None:
+    def _go(self, at: int, *, written: bool = True) -> None:
+        if written:
+            self.closed = [i for i in self.closed if i not in self.tree.path(at)]
         if at == self.node:
             self.refresh()
         self.node = at

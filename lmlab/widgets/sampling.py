@@ -17,27 +17,13 @@ import traitlets
 from lmlab.sampling import Sampler
 from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control, LabWidget, View
-from lmlab.widgets._candidates import Column, Row, column, likely_tokens, likely_words, same_vocabulary
+from lmlab.widgets._candidates import Column
+from lmlab.widgets._odds import Fit, Reading, Steps, chi_squared, choices, read
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name
 
 MODELS = 4  # the slots that color, shape and order can tell apart
 ALL = 21  # the right end of the top-k slider: no filter
-WORDS = 7  # rows of the picture
-FEW = 5  # a cell with fewer expected draws is pooled with others: Pearson's test is not meant for it
 SHOWN_DRAWS = 12
-
-Steps = tuple[tuple[torch.Tensor, int], ...]  # (log-probabilities (V,), id), one for each token of a word
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """What the models say after a prompt, before any sampler: rows of words, and each model's way to each word."""
-
-    prompt: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    ways: tuple[tuple[Steps, ...], ...]  # a row, a column
-    tokens: bool  # whether the models share a vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +46,6 @@ class SampledRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
-    """Pearson's test of draws against a distribution; with 0 degrees of freedom there is nothing to test."""
-
-    chi_squared: float
-    degrees: int
-    p: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Effect:
     """One model's whole distribution before and after: tokens kept, equal choices (e to the entropy), the draws."""
 
@@ -88,58 +65,6 @@ class SamplingView(View):
     effects: tuple[Effect, ...]
     n_drawn: int
     seed: int
-
-
-def read(models: Sequence[TextModel], prompt: str, k: int = WORDS) -> Reading:
-    """Ask every model once about a prompt. All that a slider does afterwards is arithmetic on this."""
-    given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
-    columns = tuple(column(model, given) for model in models)
-    tokens = same_vocabulary(models)
-    found = likely_tokens(columns, k) if tokens else likely_words(columns, given, k)
-    rows = tuple(sorted(found, key=lambda row: (-row.probabilities[-1], -max(row.probabilities), row.word))[:k])
-    return Reading(given, columns, rows, tuple(tuple(_way(c, given, row) for c in columns) for row in rows), tokens)
-
-
-def _way(col: Column, prompt: str, row: Row) -> Steps:
-    """The tokens of a word, each with the distribution that it is chosen from."""
-    if col.log_probs is None:
-        return ()
-    tok = col.model.tokenizer
-    specials = {token_name(name, tok.specials): id_ for name, id_ in tok.specials.items()}
-    ids = [row.id] if row.id >= 0 else tok.encode(row.raw) or [specials[row.word]]
-    steps, after = [], col.log_probs
-    for place, id_ in enumerate(ids):
-        if place:
-            after = col.model.next_log_probs(prompt + tok.decode(ids[:place]))
-        steps.append((after, id_))
-    return tuple(steps)
-
-
-def chi_squared(counts: torch.Tensor, probabilities: torch.Tensor) -> Fit:
-    """Pearson's test of counts (V,) against probabilities (V,); cells that expect fewer than five are one cell.
-
-    ``p`` is the chance of draws at least as far off, if the probabilities are true.
-    """
-    n = float(counts.sum())
-    expected, observed = n * probabilities.double(), counts.double()
-    big = expected >= FEW
-    rest = torch.stack([observed[~big].sum(), expected[~big].sum()])
-    pairs = [torch.stack([observed[big], expected[big]])]
-    if float(rest[1]) > 0 or float(rest[0]) > 0:
-        pairs.append(rest[:, None])
-    o, e = torch.cat(pairs, 1)
-    degrees = len(o) - 1
-    if degrees < 1:
-        return Fit(0.0, 0, 1.0)
-    statistic = ((o - e) ** 2 / e.clamp(min=1e-300)).sum()
-    p = torch.special.gammaincc(torch.tensor(degrees / 2, dtype=torch.float64), statistic / 2)
-    return Fit(float(statistic), degrees, float(p))
-
-
-def choices(probabilities: torch.Tensor) -> float:
-    """How many equally likely tokens would be as uncertain as this distribution (V,): e to its entropy."""
-    p = probabilities.double()
-    return math.exp(-float(torch.special.xlogy(p, p).sum()))
 
 
 def sampling_view(reading: Reading, sampler: Sampler, *, n_drawn: int = 0, seed: int = 0) -> SamplingView:
@@ -165,7 +90,7 @@ def sampling_view(reading: Reading, sampler: Sampler, *, n_drawn: int = 0, seed:
     effects = tuple(_effect(c, p, d) for c, p, d in zip(reading.columns, after, drawn, strict=True))
     names = [c.model.name for c in reading.columns]
     return SamplingView(
-        question="What does the sampler make of the model’s odds?",
+        question="What does the sampler do to the odds?",
         about=f"Sampling · {count(len(names), 'model')} · cpu",
         readout=_readout(reading, rows, effects, n_drawn, seed),
         foot=_foot(sampler, size),
@@ -242,24 +167,43 @@ def _readout(reading: Reading, rows: Sequence[SampledRow], effects: Sequence[Eff
         if effect.kept == "–":
             said += [name, " has never seen this beginning and says nothing. "]
             continue
-        first = max(rows, key=lambda row: row.bars[i].before)
-        said += [name, ": ", mono(first.word), " goes from ", bold(first.bars[i].shown[0]), " to "]
-        said += [bold(first.bars[i].shown[1]), "; ", bold(effect.kept), f" of {reading.columns[i].model.vocab_size:,}"]
-        said += [" tokens left, worth ", bold(effect.choices[1]), f" equal choices ({effect.choices[0]} before). "]
-    fits = [(i, e.fit) for i, e in enumerate(effects) if e.fit is not None]
-    if n_drawn and fits:
-        said += [bold(f"{n_drawn:,} draws"), f" with seed {seed}: "]
-        for i, fit in reversed(fits):
-            said += [model_name(i, effects[i].name), " "] if len(effects) > 1 else []
-            said += _verdict(fit, effects[i].fit_shown[1])
+        likeliest = max(rows, key=lambda row: row.bars[i].before)
+        word, first, before = mono(likeliest.word), likeliest.bars[i].shown, effect.choices[0]
+        if all(row.bars[i].shown[0] == row.bars[i].shown[1] for row in rows):
+            said += [name, ": ", word, " keeps its ", bold(first[1]), ", and all is as the model says, worth "]
+            said += [bold(effect.choices[1]), " equal choices. "]
+            continue
+        said += [name, ": ", word, " goes from ", bold(first[0]), " to ", bold(first[1]), "; ", bold(effect.kept)]
+        said += [f" of {reading.columns[i].model.vocab_size:,} tokens left, worth ", bold(effect.choices[1])]
+        said += [f" equal choices ({before} before). "]
+    if n_drawn and any(effect.fit for effect in effects):
+        said += [bold(f"{n_drawn:,} draws"), f" with seed {seed}: ", *_verdicts(effects)]
     return spans(*said)
 
 
-def _verdict(fit: Fit, shown: str) -> list[str | Span]:
-    if not fit.degrees:
-        return ["one token is left, and nothing to chance. "]
-    agrees = "they keep to the bars. " if fit.p > 0.001 else "they do not keep to the bars. "
-    return ["χ² test p = ", bold(shown), "; ", agrees]
+def _verdicts(effects: Sequence[Effect]) -> list[str | Span]:
+    """Whether the draws keep to the bars, with Pearson's p; models of one verdict share its words."""
+    verdicts: dict[str, list[int]] = {}
+    for i in reversed(range(len(effects))):
+        fit = effects[i].fit
+        if fit is not None:
+            agrees = "they keep to the bars. " if fit.p > 0.001 else "they do not keep to the bars. "
+            verdict = f"; {agrees}" if fit.degrees else "one token is left, and nothing to chance. "
+            verdicts.setdefault(verdict, []).append(i)
+    said: list[str | Span] = []
+    for verdict, slots in verdicts.items():
+        for k, i in enumerate(slots):
+            name: list[str | Span] = [model_name(i, effects[i].name)] if len(effects) > 1 else []
+            if verdict.startswith(";"):
+                said += [
+                    ", " if k else "χ² test p = ",
+                    bold(effects[i].fit_shown[1]),
+                    *([" for ", *name] if name else []),
+                ]
+            else:
+                said += [*name, " " if name else ""]
+        said += [verdict]
+    return said
 
 
 def _foot(sampler: Sampler, size: int) -> Spans:

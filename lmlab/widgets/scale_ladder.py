@@ -33,7 +33,7 @@ from lmlab.widgets._calculator import (
     three_digits,
     tick,
 )
-from lmlab.widgets._style import NARROW, Span, Spans, bold, n_bytes, spans
+from lmlab.widgets._style import Span, Spans, bold, n_bytes, spans
 
 # Landmarks; the slides' own figures come as targets.
 SCALES = {
@@ -49,7 +49,7 @@ SCALES = {
         "Sheets of paper", 1e2, 1e12, tick(shown_count), ((500, "a ream, 500"), (240e3, "a pallet, 240,000"))
     ),
     "height": Scale(
-        "Height of the stack, km", 1e-3, 1e6, tick(lambda km: three_digits(km) + f"{NARROW}km"),
+        "Height of the stack, km", 1e-3, 1e6, tick(three_digits),
         ((8.849, "Mount Everest, 8.85 km"), (STATION_KM, "the space station, 400 km"),
          (EARTH_RADIUS_KM, "the Earth’s radius, 6,371 km"), (384_400.0, "the Moon, 384,400 km")),
     ),
@@ -80,13 +80,20 @@ def ladder_figures(
     height = stack_km(sheets, mm_per_sheet=mm_per_sheet)
     years = typing_years(words, words_per_minute=words_per_minute)
     printed = "one side" if sides == 1 else "two sides"
+    read = ("trillion_tokens", "words_per_token")
+    counted = (*(read if per == "word" else read[:1]), "bytes_per_unit")
     return (
-        Figure("words", "words", words, shown_count(words), f"{round_count(tokens)} tokens × {words_per_token:g}"),
-        Figure("bytes", "raw text", size, n_bytes(size), f"{shown_count(units)} {per}s × {bytes_per_unit:g} bytes"),
-        Figure("sheets", "sheets of paper", sheets, shown_count(sheets), f"{words_per_page:g} words a page, {printed}"),
-        Figure("height", "height of the stack", height, shown_count(height, "km"), f"{mm_per_sheet:g} mm a sheet"),
-        Figure("typing", "years to type it", years, shown_count(years), f"{words_per_minute:g} words a minute"),
-    )
+        Figure("words", "words", words, shown_count(words), f"{round_count(tokens)} tokens × {words_per_token:g}",
+               read),
+        Figure("bytes", "raw text", size, n_bytes(size), f"{shown_count(units)} {per}s × {bytes_per_unit:g} bytes",
+               counted),
+        Figure("sheets", "sheets of paper", sheets, shown_count(sheets), f"{words_per_page:g} words a page, {printed}",
+               (*read, "words_per_page")),
+        Figure("height", "height of the stack", height, shown_count(height, "km"), f"{mm_per_sheet:g} mm a sheet",
+               (*read, "words_per_page", "mm_per_sheet")),
+        Figure("typing", "years to type it", years, shown_count(years), f"{words_per_minute:g} words a minute",
+               (*read, "words_per_minute")),
+    )  # fmt: skip
 
 
 def scale_ladder_view(*, name: str, quantity: str, per: str, **assumptions: Any) -> CalculatorView:

@@ -106,18 +106,20 @@ def cost_figures(run: Run) -> tuple[Figure, ...]:
     calendar = wall_clock_days(days, n_gpus=run.n_gpus)
     usd = rental_usd(days, usd_per_gpu_hour=run.usd_per_gpu_hour)
     product = f"6 × {round_count(run.n_params)} × {round_count(run.n_tokens)}"
-    flops = Figure("flops", "C, in FLOPs", run.flops, scientific(run.flops), product)
-    if run.c_from != "formula":
-        flops = Figure("flops", f"{C_FROM[run.c_from]}, in FLOPs", run.flops, scientific(run.flops, 2), "as reported")
+    formula = run.c_from == "formula"
+    work = ("billion_params", "trillion_tokens") if formula else ()
+    pace = (*work, "dense_tflops", "utilization_percent")
+    label, digits = ("C", 4) if formula else (C_FROM[run.c_from], 2)
     years = f"{shown_count(days / 365.25)} years, " if days >= 730.5 else ""
     return (
-        flops,
-        Figure("days", "on one GPU", days, shown_count(days, "days"), f"{years}{c}"),
-        Figure("hours", "GPU-hours", 24 * days, shown_count(24 * days), c),
-        Figure(
-            "calendar", f"on {run.n_gpus:,.0f} GPUs", calendar, shown_count(calendar, "days"), c
-        ),
-        Figure("usd", f"at ${run.usd_per_gpu_hour:g} a GPU-hour", usd, f"${shown_count(usd)}", c),
+        Figure("flops", f"{label}, in FLOPs", run.flops, scientific(run.flops, digits),
+               product if formula else "as reported", work),
+        Figure("days", "on one GPU", days, shown_count(days, "days"), f"{years}{c}", pace),
+        Figure("hours", "GPU-hours", 24 * days, shown_count(24 * days), c, pace),
+        Figure("calendar", f"on {run.n_gpus:,.0f} GPUs", calendar, shown_count(calendar, "days"), c,
+               (*pace, "n_gpus")),
+        Figure("usd", f"at ${run.usd_per_gpu_hour:g} a GPU-hour", usd, f"${shown_count(usd)}", c,
+               (*pace, "usd_per_gpu_hour")),
     )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def by_shapes(page, width: int, T: int) -> float:
 
 
 def test_sliders_leave_dots_that_the_shapes_explain(page, flops):
-    flops.readout_after(lambda: flops.drag_slider("Width D", 512))
-    width = int(flops.control("Width D").input_value())
+    flops.readout_after(lambda: flops.drag_slider("Width", 512))
+    width = int(flops.control("Width").input_value())
     flops.expect_readout(f"At width {width} and T = 64")
     flops.readout_after(lambda: flops.drag_slider("Positions T", 300))
     length = int(flops.control("Positions T").input_value())

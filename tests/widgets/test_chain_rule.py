@@ -13,7 +13,7 @@ from lmlab.data.town.verdicts import prefix_probability
 from lmlab.widgets import ChainRule
 from lmlab.widgets._style import plain
 from lmlab.widgets._surprise import changed, perplexity
-from lmlab.widgets.chain_rule import WORDS
+from lmlab.widgets._waterfall import WORDS
 from tests.widgets.conftest import TEXT
 
 SENTENCE = "the stock market crashed and investors panicked"

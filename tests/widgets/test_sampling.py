@@ -10,7 +10,8 @@ import torch
 import traitlets
 
 import lmlab as lab
-from lmlab.widgets.sampling import ALL, Sampling, chi_squared, choices
+from lmlab.widgets._odds import chi_squared, choices
+from lmlab.widgets.sampling import ALL, Sampling
 from tests.data.chi_squared import p_value
 from tests.widgets.conftest import TEXT
 

@@ -11,8 +11,9 @@ import traitlets
 import lmlab as lab
 from lmlab.widgets import ShapeFlow
 from lmlab.widgets._base import to_state
+from lmlab.widgets._flow import STAGES, flow, largest_difference, read_shape
 from lmlab.widgets._style import plain
-from lmlab.widgets.shape_flow import STAGES, flow, largest_difference, lecture_model, read_shape
+from lmlab.widgets.shape_flow import lecture_model
 
 SIZES = {"T": 6, "D": 4, "V": 10, "B": 3}
 

@@ -25,10 +25,11 @@ function dial(ctx, name) {
   const unit = h("span", {style: {color: "var(--ink-2)", "white-space": "nowrap"}});
   box.replaceChildren(h("span", {}, spec.label), slide, field, unit);
   const row = h("div", {style: grid, "data-dial": name}, box);
-  return {row, show() { // a projector has no room for sliders: there, arrow keys turn the number
+  return {row, name, show(small) { // a projector has no room for sliders: there, arrow keys turn the number
     const P = ctx.present();
     show(); unit.textContent = ctx.labels[name + ":unit"] || spec.suffix; slide.hidden = P;
-    row.style.gridTemplateColumns = P ? "1fr 5.6em 4.8em" : "8.2em minmax(60px, 1fr) 5.6em 4.8em";
+    row.style.gridTemplateColumns = small ? "max-content 3.9em max-content" : P ? "1fr 5.6em 4.8em" : "8.2em minmax(60px, 1fr) 5.6em 4.8em";
+    row.style.columnGap = small ? "10px" : "calc(3*var(--u))";
   }};
 }
 
@@ -41,23 +42,39 @@ function picture(ctx) {
   const choose = (i, focus) => { ctx.set("quantity", v.results[i].name); if (focus) items[i].focus(); };
   const at = () => Math.max(0, v.results.findIndex(r => r.name === v.quantity));
 
+  // three columns; on a narrower page the figures lie in a row below; on a small projector only what counts stays
+  function layout() {
+    const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), three = full > (P ? 1500 : 1000), small = P && !three, two = !P && !three && full > 640, gap = P ? 56 : 40;
+    if (three) return {P, three, full, gap, turn: Math.round(full * (P ? .37 : .38)), list: Math.round(full * (P ? .22 : .25)), ruler: full * (P ? .41 : .37) - 2 * gap};
+    if (two) return {P, two, full, gap: 36, turn: Math.round(full * .55), list: full, ruler: full * .45 - 36};
+    if (small) return {P, small, full: full + 24, gap: 30, turn: full + 24, list: Math.min(310, full), ruler: Math.max(240, full - 316)}; // its padding is 6 u, and a u 6 px there
+    return {P, full, gap: 24, turn: full, list: full, ruler: full};
+  }
+
+  function figure(r, i, L) {
+    const chosen = i === at(), value = h("div", {style: {"font-size": "var(--read)", "font-weight": 700, color: chosen ? "var(--m1-text)" : null}, hidden: L.small}, r.shown);
+    return h("div", {role: "option", "aria-selected": chosen, "aria-label": `${r.label}: ${r.shown}`, tabindex: chosen ? 0 : -1, "data-result": r.name, ...KEYS, onclick: () => choose(i, true),
+      style: {padding: L.small ? "0 14px" : `calc(${L.P ? .8 : 1.5}*var(--u)) calc(3*var(--u))`, "line-height": 1.25, "border-radius": "6px", cursor: "pointer", border: chosen ? "var(--stroke) solid var(--ink)" : "var(--stroke) solid var(--line)"}},
+      h("div", {class: "cap"}, r.label), value, L.P ? null : h("div", {class: "cap"}, r.how));
+  }
+
   function draw(view) {
     v = view;
-    const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), three = full > (P ? 1500 : 1000), two = !three && full > (P ? 1100 : 640), focused = items.indexOf(document.activeElement);
-    el.style.flexDirection = three || two ? "row" : "column"; el.style.flexWrap = two ? "wrap" : "nowrap"; el.style.gap = three ? `${P ? 56 : 40}px` : `24px ${P ? 56 : 40}px`;
-    left.style.width = three ? Math.round(full * (P ? .37 : .38)) + "px" : "100%"; middle.style.width = three ? Math.round(full * (P ? .22 : .25)) + "px" : two ? Math.round(full * .44) + "px" : "100%";
-    left.style.flex = middle.style.flex = "none"; right.style.cssText = "flex:1;min-width:0;max-width:100%";
-    note.hidden = hint.hidden = P; list.style.gap = `calc(${P ? 1 : 2}*var(--u))`;
-    list.style.gridTemplateColumns = three || two ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
-    dials.forEach(d => d.show());
-    items = v.results.map((r, i) => h("div", {role: "option", "aria-selected": i === at(), tabindex: i === at() ? 0 : -1, "data-result": r.name, ...KEYS, onclick: () => choose(i, true),
-      style: {padding: `calc(${P ? .8 : 1.5}*var(--u)) calc(3*var(--u))`, "line-height": 1.25, "border-radius": "6px", cursor: "pointer", border: i === at() ? "var(--stroke) solid var(--ink)" : "var(--stroke) solid var(--line)"}},
-      h("div", {class: "cap"}, r.label), h("div", {style: {"font-size": "var(--read)", "font-weight": 700, color: i === at() ? "var(--m1-text)" : null}}, r.shown), ...(P ? [] : [h("div", {class: "cap"}, r.how)])));
+    const L = layout(), {P, small, three, two} = L, focused = items.indexOf(document.activeElement), now = v.results[at()];
+    Object.assign(el.style, {flexDirection: three || two || small ? "row" : "column", flexWrap: three ? "nowrap" : "wrap", gap: three ? L.gap + "px" : `${small ? 14 : 24}px ${L.gap}px`});
+    left.style.cssText = `flex:none;max-width:100%;width:${L.turn}px` + (small ? ";--ctl:44px" : ""); middle.style.cssText = `flex:none;max-width:100%;width:${L.list}px;order:${two ? 2 : 0}`; right.style.cssText = `flex:1;min-width:0;max-width:100%;order:${two ? 1 : 2}`;
+    for (const head of [left.firstChild, middle.firstChild]) head.hidden = !!small;
+    note.hidden = hint.hidden = P;
+    list.style.gap = small ? "3px" : `calc(${P ? 1 : 2}*var(--u))`; list.style.gridTemplateColumns = two ? `repeat(${v.results.length}, minmax(0, 1fr))` : three || small ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
+    turn.style.cssText = small ? "display:grid;grid-template-columns:max-content max-content;justify-content:space-between;gap:6px 18px" : `display:grid;gap:calc(${two ? 2 : 3}*var(--u)) 0`;
+    for (const d of dials) { d.show(small); d.row.hidden = small && !now.uses.includes(d.name); }
+    for (const name of ctx.get("_controls").map(c => c.name)) if (!names.includes(name)) ctx.input(name).box.hidden = small && ctx.input(name).spec.options.length > 2;
+    items = v.results.map((r, i) => figure(r, i, L));
     list.replaceChildren(...items);
     if (focused >= 0) items[at()].focus();
-    title.replaceChildren(v.ruler.title + " ", h("span", {}, P ? "" : "log scale"));
-    const width = Math.min(three ? full - (P ? .59 : .63) * full - (P ? 112 : 80) : two ? .56 * full - 56 : full, 560 * S);
-    place.replaceChildren(ruler(v.ruler, {width, height: three || two ? Math.max(P ? 500 : 380, list.offsetHeight) : 360 * S, S: P ? 2 : 1, label: `${v.ruler.title}: ${v.ruler.shown}`}));
+    title.replaceChildren(v.ruler.title + " ", h("span", {}, P ? "" : "log scale")); title.style.marginBottom = small ? "0" : "";
+    const S = P ? 2 : 1, height = three ? Math.max(P ? 500 : 380, list.offsetHeight) : two ? Math.max(290, turn.offsetHeight) : small ? 178 : 360 * S;
+    place.replaceChildren(ruler(v.ruler, {width: Math.min(L.ruler, 560 * S), height, S, room: small ? 34 : 21 * S, label: `${v.ruler.title}: ${v.ruler.shown}`}));
   }
   return {el, draw, keys: [["↑ ↓", "choose a figure"], ["← →", "turn an assumption"], ["Home End", "the first, the last"]], key(e) {
     const i = items.indexOf(e.target);

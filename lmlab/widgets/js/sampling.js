@@ -21,7 +21,7 @@ function picture(ctx) {
     const label = Math.min(width * .3, Math.max(96 * S, ...v.rows.map((r, i) => wide(r.word, i < v.rows.length - 1 ? body : note, i < v.rows.length - 1, true))) + 14 * S);
     const plot = Math.max(40, width - label - cols.reduce((a, c) => a + c.width, 0) - 14 * S);
     const top = Math.max(.05, ...v.rows.flatMap(r => r.bars.flatMap(b => [b.before, b.after, b.drawn || 0]))) * 1.03;
-    return {P, S, note, body, beside, width, bar, row, cols, label, plot, top, n, one, head: P ? 60 : 34};
+    return {P, S, full, note, body, beside, width, bar, row, cols, label, plot, top, n, one, head: P ? 60 : 34};
   }
 
   function header(v, L, rows) {
@@ -69,7 +69,7 @@ function picture(ctx) {
 
   function panel(v, L) {
     draw1.textContent = v.n_drawn ? "Draw again" : "Draw 10,000";
-    if (L.P) return [h("div", {style: {display: "flex", gap: "8px 40px", "align-items": "center", "flex-wrap": "wrap", "font-size": "var(--body)"}}, draw1, legend(L), v.effects.map((e, i) => e.fit && h("span", {}, mark(i), "p = ", h("b", {class: `n${i + 1}`}, e.fit_shown[1]))))];
+    if (L.P) return [h("div", {style: {display: "flex", gap: "8px 40px", "align-items": "center", "flex-wrap": "wrap", "font-size": "var(--body)"}}, draw1, L.full > 1100 ? legend(L) : null, v.effects.map((e, i) => e.fit && h("span", {}, mark(i), "p = ", h("b", {class: `n${i + 1}`}, e.fit_shown[1]))))];
     const said = v.n_drawn ? `${v.n_drawn.toLocaleString("en-US")} tokens, seed ${v.seed}` : "and count them against the bars", room = v.effects.length > 2 ? 60 : 110;
     const head = h("tr", {}, h("th", {}), v.effects.map((e, i) => h("th", {}, mark(i), h("span", {class: `n${i + 1}`, style: {"font-weight": 700}}, fitWord(ctx.root, e.name, room, 13, false)))));
     const one = (label, cell, attrs = () => ({})) => h("tr", {}, h("td", {style: {"white-space": "normal"}}, label), v.effects.map(e => h("td", attrs(e), cell(e))));
@@ -82,12 +82,13 @@ function picture(ctx) {
   function draw(v) {
     const held = chart.contains(document.activeElement), pressed = document.activeElement === draw1;
     let rows = v.rows;
-    if (ctx.present() && rows.length > 5) { // rows go before type shrinks
-      const rest = rows.slice(4), sum = (j, what) => rest.reduce((a, r) => a + (r.bars[j][what] || 0), 0);
-      rows = [...rows.slice(0, 4), {word: "all others", raw: "", bars: v.effects.map((e, j) => { const [b, a, d] = ["before", "after", "drawn"].map(w => sum(j, w)); return {before: b, after: a, drawn: rest.every(r => r.bars[j].drawn !== null) ? d : null, shown: [pct(b), !a && b ? "cut" : pct(a), v.n_drawn ? pct(d) : ""]}; })}];
+    const small = ctx.present() && ctx.root.clientWidth < 1100, most = small ? 4 : 5;
+    if (ctx.present() && rows.length > most) { // rows go before type shrinks
+      const rest = rows.slice(most - 1), sum = (j, what) => rest.reduce((a, r) => a + (r.bars[j][what] || 0), 0);
+      rows = [...rows.slice(0, most - 1), {word: "all others", raw: "", bars: v.effects.map((e, j) => { const [b, a, d] = ["before", "after", "drawn"].map(w => sum(j, w)); return {before: b, after: a, drawn: rest.every(r => r.bars[j].drawn !== null) ? d : null, shown: [pct(b), !a && b ? "cut" : pct(a), v.n_drawn ? pct(d) : ""]}; })}];
       v = {...v, rows};
     }
-    for (const name of ["temperature", "top_k", "top_p", "min_p"]) { ctx.input(name).cap.style.display = "inline"; ctx.input(name).focus.style.width = ctx.present() ? "240px" : "124px"; } // which is which, on a projector too
+    for (const name of ["temperature", "top_k", "top_p", "min_p"]) { const {box, cap, focus} = ctx.input(name); cap.style.display = "inline"; focus.style.width = small ? "82px" : ctx.present() ? "240px" : "124px"; box.style.marginRight = small ? "-14px" : ""; } // which is which, on a projector too; all four in one row
     shown = v; at = Math.min(at, rows.length - 1);
     const L = layout(v), height = L.head + L.row * rows.length + 4, hatched = v.effects.map((_, j) => hatch(`var(--m${j + 1})`));
     chart.replaceChildren(s("svg", {width: L.width, height, role: "listbox", "aria-label": "next words"}, hatched.map(x => x.def), header(v, L, rows), rows.map((r, i) => row(v, L, r, i, rows, hatched.map(x => x.fill))), line(L.label, L.head - 4, L.label, height, "var(--ink)", 1.25 * L.S)), L.P ? "" : legend(L));

@@ -5,25 +5,26 @@ function picture(ctx) {
   const head = h("h4"), grid = h("div", {style: {position: "relative", flex: "none"}}), side = h("div", {style: {flex: 1, "min-width": 0}}), losses = h("div"), lossHead = h("h4", {style: {"margin-top": "20px"}});
   const right = h("div", {style: {flex: 1, "min-width": 0}}, head, h("div", {style: {display: "flex", gap: "20px", "align-items": "flex-start"}}, grid, side), lossHead, losses), el = h("div", {class: "cols"}, left, right);
   let v = null, items = [], painted = "";
-  ctx.input("row").box.style.flexBasis = "240px";
 
   const pick = (name, focus) => { ctx.set("row", 0, true); ctx.set("tensor", name); if (focus) items[names.indexOf(name)].focus({preventScroll: true}); };
   const short = name => name.replace(/^blocks\./, "").replace(/\.weight$/, "");
 
   // ---------------------------------------------------------------- the areas
+  // their places are in widths of a sheet 1.7 times as wide as high; a projector's is flatter
+  const high = W => Math.round(W / (!ctx.present() ? 1.7 : W < 800 ? 2.6 : 1.95)), scaled = ([x, y, w, t], W) => [x * W, y * 1.7 * high(W), w * W, t * 1.7 * high(W)];
   function areas(W) {
-    const P = ctx.present(), em = P ? 28 : 13, edited = new Set(v.edited), H = Math.round(W / 1.7), look = `${W} ${P}`;
+    const P = ctx.present(), em = P ? 28 : 13, edited = new Set(v.edited), H = high(W), look = `${W} ${P}`;
     if (painted !== look) { painted = look; ground.replaceChildren(canvas(W, H, c => dots(c, W), {"aria-hidden": "true"})); }
     map.setAttribute("width", W); map.setAttribute("height", H);
     items = parts.map(([name, shape, numel, box]) => {
-      const [x, y, w, t] = box.map(z => z * W), on = name === v.tensor, long = .6 * em * short(name).length + 12, two = t > 3.4 * em && .6 * em * shape.length + 12 < w;
+      const [x, y, w, t] = scaled(box, W), on = name === v.tensor, long = .6 * em * short(name).length + 12, two = t > 3.4 * em && .6 * em * shape.length + 12 < w;
       const label = long + 10 < w && t > 1.9 * em ? [rect(x + 5, y + 5, two ? Math.max(long, .6 * em * shape.length + 12) : long, (two ? 2.7 : 1.4) * em, "var(--paper)", {rx: 3}), text(x + 11, y + 5 + 1.05 * em, short(name), {class: "mono"}), ...(two ? [text(x + 11, y + 5 + 2.3 * em, shape, {class: "s"})] : [])] : [];
       const g = s("g", {role: "option", "aria-selected": on, "aria-label": `${name}, ${shape}, ${numel.toLocaleString("en-US")} numbers`, tabindex: on ? 0 : -1, "data-tensor": name, ...KEYS, style: "cursor:pointer;outline:none", onclick: () => pick(name, true)},
         rect(x, y, w, t, "transparent"), ...label);
     if (edited.has(name)) g.append(s("circle", {cx: x + w - Math.min(12, w / 2), cy: y + Math.min(12, t / 2), r: P ? 12 : 6, fill: "var(--you)", stroke: "#212121", "stroke-width": 1.5, "stroke-dasharray": "3 2"}));
       return g;
     });
-    const on = parts[names.indexOf(v.tensor)], [x, y, w, t] = on[3].map(z => z * W), mark = Math.max(w, t) < 14 ? 5 : 0; // a speck is ringed, or none would find it
+    const on = parts[names.indexOf(v.tensor)], [x, y, w, t] = scaled(on[3], W), mark = Math.max(w, t) < 14 ? 5 : 0; // a speck is ringed, or none would find it
     map.replaceChildren(...items, rect(x - mark, y - mark, w + 2 * mark, t + 2 * mark, "none", {stroke: "var(--ink)", "stroke-width": P ? 5 : 3, "pointer-events": "none"}),
       rect(x - mark + 2, y - mark + 2, w + 2 * mark - 4, t + 2 * mark - 4, "none", {stroke: "var(--paper)", "stroke-width": 1.5, "pointer-events": "none"}));
     scale.replaceChildren(scaleBar(P ? 300 : 160, [MINUS + "3", "0", "+3"], "a number, in spreads of its tensor"));
@@ -34,7 +35,7 @@ function picture(ctx) {
     const data = bytes(ctx.model.get("_dots"));
     let at = 0;
     for (const [, , , box, rows, cols] of parts) {
-      const [x, y, w, t] = box.map(z => z * W), dx = (w - 2) / cols, dy = (t - 2) / rows;
+      const [x, y, w, t] = scaled(box, W), dx = (w - 2) / cols, dy = (t - 2) / rows;
       for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) { c.fillStyle = `rgb(${CIVIDIS[data[at++]]})`; c.fillRect(x + 1 + j * dx, y + 1 + i * dy, dx + .4, dy + .4); }
     }
   }
@@ -71,6 +72,8 @@ function picture(ctx) {
     const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000), W = aside ? Math.round(full * (P ? .55 : .54)) : full, rest = aside ? full - W - (P ? 80 : 40) : full;
     el.style.flexDirection = aside ? "row" : "column"; el.style.gap = aside ? (P ? "80px" : "40px") : "24px";
     left.style.width = W + "px";
+    ctx.input("row").box.style.flexBasis = P ? "340px" : "240px"; ctx.input("tensor").el.style.width = P && !aside ? "340px" : "";
+    (P && !aside ? ctx.after : el).append(right); // on a small projector the numbers stand below the sentence
     const range = ctx.input("row").focus; range.max = ctx.input("row").spec.max = v.n_rows - 1; ctx.input("row").show(v.row);
     const focused = items.indexOf(document.activeElement);
     areas(W); values(aside ? (P ? 320 : Math.min(232, rest * .44)) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
