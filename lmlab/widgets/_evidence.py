@@ -1,4 +1,5 @@
-"""A corpus that was counted once: places in its text to be read, and perplexity on text that it does not hold."""
+"""A corpus that was counted once: places in its text to be read, perplexity on text that it does not
+hold, and what other models say at the same prompt."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from lmlab.data.corpus import Corpus
 from lmlab.models.ngram import NGram
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.widgets._candidates import Column, column
 from lmlab.widgets._style import token_name, visible
 
 LONGEST = 6  # the longest n-gram that is counted
@@ -46,6 +48,27 @@ def perplexity_of(model: TextModel, documents: Sequence[str], n_tokens: int) -> 
     of different sizes can be compared."""
     total = -math.fsum(one.log_prob for text in documents for one in model.score(text))
     return math.exp(total / n_tokens) if math.isfinite(total) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Other:
+    """Another model at the prompt: what it says comes next, and the word that it puts first. No n changes it."""
+
+    column: Column
+    first: str | None
+
+
+def other_at(model: TextModel, given: str) -> Other:
+    """Ask another model once a prompt, however often n is moved there."""
+    col = column(model, given)
+    first = model.next(given, k=1) if col.log_probs is not None else ()
+    names = {id_: name for name, id_ in model.tokenizer.specials.items()}
+    return Other(col, next((names.get(one.id) or model.whole_word(given, one.id) for one in first), None))
+
+
+def without_space(prompt: str) -> str:
+    """The prompt without one space at its end, which belongs to the next token."""
+    return prompt[:-1] if prompt.endswith(" ") else prompt
 
 
 class Reader:

@@ -21,7 +21,7 @@ from lmlab.text_model import TextModel
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._candidates import Column, column, shown_percent
-from lmlab.widgets._evidence import LONGEST, Place, Reader, perplexities, perplexity_of
+from lmlab.widgets._evidence import LONGEST, Other, Place, Reader, other_at, perplexities, perplexity_of, without_space
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name, visible
 from lmlab.widgets.coverage_curve import corpus_of, tokens_of
 
@@ -75,8 +75,8 @@ class NGramTableView(View):
 
 def ngram_table_view(
     reader: Reader,
-    others: Sequence[TextModel],
-    prompt: str,
+    others: Sequence[Other],
+    given: str,
     *,
     n: int,
     smoothing: str,
@@ -85,14 +85,13 @@ def ngram_table_view(
     perplexity: dict[str, tuple[float | None, ...]],
     levels: Sequence[tuple[str, float | None]],
 ) -> NGramTableView:
-    """What NGramTable shows of one prompt: pure."""
-    given = prompt[:-1] if prompt.endswith(" ") else prompt
+    """What NGramTable shows of one prompt, which ends in no space: pure."""
     counts = reader.counts.with_smoothing(smoothing, k=k).shorter(n)
     own = TextModel(counts, reader.tokenizer, name=f"{n}-gram")
-    columns = [column(model, given) for model in (own, *others)]
+    columns = [column(own, given), *(other.column for other in others)]
     evidence = counts.explain(own.ids(given))
     seen = next((one for one in evidence if one.total), evidence[-1])
-    rows = _rows(reader, columns, seen, given)
+    rows = _rows(reader, columns, [other.first for other in others], seen, given)
     sample, silent = written(own, given, seed)
     context = reader.text(seen.context)
     return NGramTableView(
@@ -119,15 +118,14 @@ def ngram_table_view(
     )
 
 
-def _rows(reader: Reader, columns: Sequence[Column], seen: Evidence, given: str) -> tuple[Followed, ...]:
+def _rows(
+    reader: Reader, columns: Sequence[Column], wanted: Sequence[str | None], seen: Evidence, given: str
+) -> tuple[Followed, ...]:
     """The most frequent continuations, and what each other model would have put first."""
     counted = {reader.raw(id_): (id_, times) for id_, times in seen.continuations}
     words = list(counted)[:ROWS]
-    for col in columns[1:]:
-        first = col.model.next(given, k=1) if col.log_probs is not None else ()
-        names = {id_: name for name, id_ in col.model.tokenizer.specials.items()}
-        wanted = [names.get(one.id) or col.model.whole_word(given, one.id) for one in first]
-        words = [*words[: ROWS - 1], *wanted] if wanted and wanted[0] not in words else words
+    for word in wanted:
+        words = words if word is None or word in words else [*words[: ROWS - 1], word]
     found, length = [], len(seen.context)
     for word in dict.fromkeys(words):
         id_, times = counted.get(word, (-1, 0))
@@ -205,7 +203,7 @@ def _said_curve(curve: Sequence[float | None], name: str, n: int, smoothing: str
     return [*said, "no n does better." if best[0] == now else f"n = {best[1]} does best, with {number(best[0])}."]
 
 
-def _foot(reader: Reader, others: Sequence[TextModel], levels: Sequence[tuple[str, float | None]]) -> Spans:
+def _foot(reader: Reader, others: Sequence[Other], levels: Sequence[tuple[str, float | None]]) -> Spans:
     parts = [f" · V = {reader.tokenizer.vocab_size:,} · interpolation: Witten and Bell 1991"]
     if levels and others:
         parts.append(" · perplexity per token of the n-gram’s, other models’ surprise shared among these")
@@ -250,6 +248,7 @@ class NGramTable(LabWidget):
         read = corpus_of(corpus)
         self._reader = Reader(read, tokenizer or tokens_of(read))
         self._models = models
+        self._asked: tuple[str, tuple[Other, ...]] = ("", ())
         self._measured: dict[float, dict[str, tuple[float | None, ...]]] = {}
         self._held_out: Tensor | None = None
         self._levels: tuple[tuple[str, float | None], ...] = ()
@@ -269,8 +268,8 @@ class NGramTable(LabWidget):
         if self._held_out is None:
             return {}
         if self.k not in self._measured:
-            reader, found = self._reader, {}
-            for smoothing in NAMES:
+            reader, found = self._reader, dict(next(iter(self._measured.values()), {}))
+            for smoothing in NAMES if not found else ("add-k",):  # the others know no k
                 counts = reader.counts.with_smoothing(smoothing, k=self.k)
                 found[smoothing] = perplexities(counts, self._held_out, boundary=reader.tokenizer.bos_id)
             self._measured = {self.k: found}
@@ -284,10 +283,13 @@ class NGramTable(LabWidget):
         super().reset()
 
     def compute(self) -> NGramTableView:
+        given = without_space(self.prompt)
+        if given != self._asked[0] or len(self._asked[1]) < len(self._models):
+            self._asked = given, tuple(other_at(model, given) for model in self._models)
         return ngram_table_view(
             self._reader,
-            self._models,
-            self.prompt,
+            self._asked[1],
+            given,
             n=min(self.n, self._reader.counts.n),
             smoothing=self.smoothing,
             k=self.k,

@@ -213,6 +213,7 @@ class QuantizationBins(LabWidget):
         n_params = sum(p.numel() for p in model.model.parameters())  # type: ignore[attr-defined]
         self._text = held_out(model, text, n_tokens=max(256, min(1200, 1_300_000_000 // n_params)))
         self._dense_loss = self._text.loss(model.model) if self._text else None
+        self._known: dict[tuple[str, int, str, str, str], QuantizationBinsView] = {}
         self._automatic = "minmax"  # the method that levels set by hand begin from
         self._first_levels, self._first_held = list(traits.get("levels", [])), traits.get("held", -1)
         if self._first_levels:
@@ -269,6 +270,10 @@ class QuantizationBins(LabWidget):
         if method == "hand" and len(levels) < 2:
             start = "kmeans" if self._automatic == "nf4" and self.bits != 4 else self._automatic
             levels = list(shown.by_method(self.bits, start, group).levels)
+        self._counted = shown.bins(group).sums.tobytes()
+        key = (self.layer, self.bits, method, group, self.scope)
+        if method != "hand" and key in self._known:  # a lecturer goes back and forth between two settings
+            return self._known[key]
         view = quantization_bins_view(
             self._model,
             list(self._layers.values()) if self.scope == "all" else [shown],
@@ -281,7 +286,8 @@ class QuantizationBins(LabWidget):
             held=self.held,
             dense_loss=self._dense_loss,
         )
-        self._counted = shown.bins(group).sums.tobytes()
+        if method != "hand":
+            self._known[key] = view
         return view
 
     def publish(self, view: View) -> None:
