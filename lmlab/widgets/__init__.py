@@ -25,6 +25,7 @@ from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
 from lmlab.widgets.training_monitor import TrainingMonitor
+from lmlab.widgets.training_timeline import TrainingTimeline
 from lmlab.widgets.two_objectives import TwoObjectives
 from lmlab.widgets.weight_file import WeightFile
 
@@ -54,6 +55,7 @@ __all__ = [
     "TokenView",
     "TrainingCost",
     "TrainingMonitor",
+    "TrainingTimeline",
     "TwoObjectives",
     "WeightFile",
 ]

@@ -14,6 +14,7 @@ trigram = lab.TextModel(lab.NGram.fit(corpus.ids(tok), n=3, vocab_size=tok.vocab
 network = lab.Transformer(lab.TransformerConfig.tiny(vocab_size=tok.vocab_size), seed=0)
 random = lab.TextModel(network, tok, name="random")
 hostile = lab.TextModel(network, tok, name="<img src=x onerror=window.__pwned=1>")
+moments = [lab.TextModel(lab.Transformer(network.config, seed=i), tok, name=f"step {9 * i}") for i in (1, 2)]
 def training(steps, seed=0):
     stream = lab.windows(corpus, tok, T=16, B=2, seed=seed)
     return lab.TrainingRun(lab.Transformer(network.config, seed=seed), stream, steps=steps, tokenizer=tok).start()
@@ -324,5 +325,16 @@ SAMPLES = {
         name="Smoothing, in steps",
         trait="smoothing",
         value=120,
+    ),
+    "TrainingTimeline": Sample(
+        (
+            'lab.widgets.TrainingTimeline(*moments, prompt="the stock market crashed and investors")',
+            'lab.widgets.TrainingTimeline(*moments, truth=None, prompt="the stock", at=0)',
+            'lab.widgets.TrainingTimeline(hostile, trigram, truth=None, prompt="the stock market")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
     ),
 }

@@ -39,7 +39,7 @@ function picture(ctx) {
     if (n) {
       const X = x(sx[n - 1]), Y = y(sy[n - 1]), end = X > l + w * .72, side = end ? -10 * S : 12 * S, anchor = {"text-anchor": end ? "end" : "start"}, halo = {"paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 5 * S};
       if (v.status === "failed") parts.push(text(X, Y + 8 * S, "✕", {"text-anchor": "middle", class: "b", style: `fill:var(--bad);font-size:${26 * S}px`, ...halo})); else parts.push(shape(0, X, Y, 6 * S, "var(--m1)"));
-      const above = Y - 14 * S, label = m ? `● training ${v.last}` : `${v.last} nats per token`;
+      const above = Y < t + 64 * S ? Y + 50 * S : Y - 14 * S, label = m ? `● training ${v.last}` : `${v.last} nats per token`;
       parts.push(text(X + side, Math.max(t + 34 * S, above), label, {class: "b n1", ...anchor, ...halo}));
       if (m) { const Y2 = y(hy[m - 1]), near = Math.abs(Y2 - Y) < 34 * S; parts.push(text(X + side, near ? Math.max(t + 14 * S, above - 21 * S) : Y2 - 12 * S, `■ held out ${v.held_out}`, {class: "b n2", ...anchor, ...halo})); }
     }
