@@ -45,8 +45,8 @@ mutate: install-dev
 # What failed is tried once more, alone: two browsers on two busy cores miss a beat now and then.
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
-	$(TEST_ENV) $(BIN)/python -m pytest -m browser -n $(BROWSERS) --dist loadgroup --no-loadscope-reorder || \
-	  $(TEST_ENV) $(BIN)/python -m pytest -m browser --last-failed --last-failed-no-failures none
+	$(TEST_ENV) $(BIN)/python -m pytest tests/browser -n $(BROWSERS) --dist loadgroup --no-loadscope-reorder || \
+	  $(TEST_ENV) $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none
 
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev
