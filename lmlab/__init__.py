@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
     from lmlab.data.masked import masked_windows as masked_windows
     from lmlab.data.occurrences import coverage as coverage
+    from lmlab.data.token_file import tokenized as tokenized
     from lmlab.data.town import Town as Town
     from lmlab.data.town import TownTruth as TownTruth
     from lmlab.devices import pick_device as pick_device
@@ -127,6 +128,7 @@ _HOME = {
     # what they read
     "corpus": "lmlab.data.corpus",
     "Corpus": "lmlab.data.corpus",
+    "tokenized": "lmlab.data.token_file",
     "windows": "lmlab.data.batches",
     "masked_windows": "lmlab.data.masked",
     "Town": "lmlab.data.town",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from lmlab.data.corpus import Corpus
 from lmlab.tokenizer.tokenizer import Tokenizer
 
 
@@ -22,13 +21,27 @@ class Batch(NamedTuple):
         return Batch(self.inputs.to(device), self.targets.to(device))
 
 
+class Ids(Protocol):
+    """(T,) ids, int64, in memory or on the disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Tensor: ...
+
+
+class Text(Protocol):
+    """What can be turned into ids: a Corpus in memory, or a TokenFile on the disk."""
+
+    def ids(self, tok: Tokenizer) -> Ids: ...
+
+
 class BatchStream:
     """What every stream of batches shares: its shape, its random order's seed, and a cursor that can be kept.
 
     The order depends on the seed and the position alone, so `load_state(state())` goes on exactly where the stream was.
     """
 
-    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int, least_T: int = 1) -> None:
+    def __init__(self, ids: Ids, *, T: int, B: int, seed: int, least_T: int = 1) -> None:
         for name, value, least in (("T", T, least_T), ("B", B, 1), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
@@ -70,7 +83,7 @@ class WindowStream(BatchStream):
     position alone, so `load_state(state())` goes on exactly where the stream was.
     """
 
-    def __init__(self, ids: Tensor, *, T: int, B: int, seed: int = 0) -> None:
+    def __init__(self, ids: Ids, *, T: int, B: int, seed: int = 0) -> None:
         super().__init__(ids, T=T, B=B, seed=seed)
         n_windows = (len(ids) - T) // T  # whatever the offset, this many fit, each with its target
         if n_windows < B:
@@ -79,32 +92,33 @@ class WindowStream(BatchStream):
                 f"{(B + 1) * T:,}. Take a smaller B or T, or more text."
             )
         self.n_windows = n_windows
-        self._order: tuple[int, Tensor] | None = None  # (epoch, starts of its windows)
+        self._order: tuple[int, int, Tensor] | None = None  # (epoch, its offset, its windows), 4 bytes a window
 
     @property
     def batches_per_epoch(self) -> int:
         return self.n_windows // self.B
 
-    def _starts(self) -> Tensor:
+    def _starts(self, at: int) -> Tensor:
+        """Where the windows of the batch begin whose first is number `at` of this epoch: (B,)."""
         if self._order is None or self._order[0] != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
             offset = int(torch.randint(self.T, (1,), generator=generator))
-            starts = torch.randperm(self.n_windows, generator=generator) * self.T + offset
-            self._order = (self._epoch, starts)
-        return self._order[1]
+            small = torch.int32 if self.n_windows < 2**31 else torch.int64
+            self._order = (self._epoch, offset, torch.randperm(self.n_windows, generator=generator, dtype=small))
+        _, offset, windows = self._order
+        return windows[at : at + self.B].long() * self.T + offset
 
     def __next__(self) -> Batch:
         if self._position >= self.batches_per_epoch:
             self._epoch, self._position = self._epoch + 1, 0
-        at = self._position * self.B
-        rows = self._starts()[at : at + self.B, None] + torch.arange(self.T + 1)
+        rows = self._starts(self._position * self.B)[:, None] + torch.arange(self.T + 1)
         self._position += 1
         windows = self.ids[rows]
         return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
 
 
-def windows(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:
-    """Packed windows of T tokens in batches of B from a corpus, its documents joined by BOS.
+def windows(corpus: Text, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> WindowStream:
+    """Packed windows of T tokens in batches of B from a corpus, in memory or on disk, its documents joined by BOS.
 
     Raises ValueError, with the numbers, where the corpus is too small for one batch.
     """

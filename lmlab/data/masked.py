@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from lmlab.data.batches import Batch, WindowStream
-from lmlab.data.corpus import Corpus
+from lmlab.data.batches import Batch, Ids, Text, WindowStream
 from lmlab.tokenizer.tokenizer import Tokenizer
 
 IGNORED = -100
@@ -21,7 +19,7 @@ class MaskedStream(WindowStream):
     """
 
     def __init__(
-        self, ids: Tensor, *, mask: int, bos: int | None, T: int, B: int, rate: float = 0.15, seed: int = 0
+        self, ids: Ids, *, mask: int, bos: int | None, T: int, B: int, rate: float = 0.15, seed: int = 0
     ) -> None:
         super().__init__(ids, T=T, B=B, seed=seed)
         if not 0 < rate < 1:
@@ -39,9 +37,7 @@ class MaskedStream(WindowStream):
         return Batch(inputs.masked_fill(covered, self.mask), inputs.masked_fill(~covered, IGNORED))
 
 
-def masked_windows(
-    corpus: Corpus, tok: Tokenizer, *, T: int, B: int, rate: float = 0.15, seed: int = 0
-) -> MaskedStream:
+def masked_windows(corpus: Text, tok: Tokenizer, *, T: int, B: int, rate: float = 0.15, seed: int = 0) -> MaskedStream:
     """Windows of T tokens in batches of B with a share of their tokens covered by <|mask|>.
 
     Raises ValueError for a tokenizer without <|mask|> and, with the numbers, for a corpus too small for one batch.

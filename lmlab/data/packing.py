@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
-from lmlab.data.batches import Batch, BatchStream
-from lmlab.data.corpus import Corpus
+from lmlab.data.batches import Batch, BatchStream, Ids, Text
 from lmlab.tokenizer.tokenizer import Tokenizer
 
 IGNORED = -100
+BLOCK_IDS = 1 << 16
 
 
 class DocumentStream(BatchStream):
@@ -22,37 +25,44 @@ class DocumentStream(BatchStream):
     lost until another epoch cuts elsewhere; nothing is padded but the end of a row that its epoch cannot fill.
     """
 
-    def __init__(self, ids: Tensor, *, bos: int, T: int, B: int, seed: int = 0) -> None:
+    def __init__(self, ids: Ids, *, bos: int, T: int, B: int, seed: int = 0) -> None:
         super().__init__(ids, T=T, B=B, seed=seed, least_T=2)
         self.bos = bos
-        self._starts = (ids == bos).nonzero()[:, 0]
-        self._lengths = (self._starts[1:] - self._starts[:-1]).clamp(max=T).tolist()
-        self._packed: tuple[int, list[list[int]]] | None = None
-        if len(self._rows()) < B:
+        self._starts = _places(ids, bos)
+        self._lengths = (self._starts[1:] - self._starts[:-1]).clamp(max=T).int()
+        self._packed: tuple[int, Tensor, Tensor] | None = None  # (epoch, documents in order, where rows begin in it)
+        if self.n_rows < B:
             raise ValueError(
-                f"The corpus fills {len(self._rows())} rows of T={T}, too few for one batch of B={B}. "
+                f"The corpus fills {self.n_rows} rows of T={T}, too few for one batch of B={B}. "
                 "Take a smaller B or T, or more text."
             )
 
-    def _rows(self) -> list[list[int]]:
-        """The documents of each row of this epoch, in the order drawn."""
+    @property
+    def n_rows(self) -> int:
+        """Rows of this epoch."""
+        return len(self._rows()[1]) - 1
+
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        """The documents of this epoch in the order drawn, and where among them each row begins, and the last ends.
+
+        A row takes documents until they fill it. About 20 bytes a document, whether the ids lie in memory or not.
+        """
         if self._packed is None or self._packed[0] != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._epoch)
-            rows: list[list[int]] = []
-            room = 0
-            for document in torch.randperm(len(self._lengths), generator=generator).tolist():
-                if room <= 0:
-                    rows.append([])
-                    room = self.T
-                rows[-1].append(document)
-                room -= self._lengths[document]
-            self._packed = (self._epoch, rows)
-        return self._packed[1]
+            order = torch.randperm(len(self._lengths), generator=generator)
+            ends, rows = self._lengths[order].cumsum(0), [0]
+            while rows[-1] < len(order):
+                filled = self.T + (int(ends[rows[-1] - 1]) if rows[-1] else 0)
+                rows.append(min(len(order), int(torch.searchsorted(ends, filled)) + 1))
+            self._packed = (self._epoch, order, torch.tensor(rows))
+        return self._packed[1:]
 
     def __next__(self) -> Batch:
-        if (self._position + 1) * self.B > len(self._rows()):
+        if (self._position + 1) * self.B > self.n_rows:
             self._epoch, self._position = self._epoch + 1, 0
-        rows = self._rows()[self._position * self.B : (self._position + 1) * self.B]
+        order, begins = self._rows()
+        first = begins[self._position * self.B : (self._position + 1) * self.B + 1].tolist()
+        rows = [order[start:stop].tolist() for start, stop in pairwise(first)]
         self._position += 1
         packed = torch.full((self.B, self.T + 1), self.bos)
         targets = torch.full((self.B, self.T), IGNORED)
@@ -60,7 +70,7 @@ class DocumentStream(BatchStream):
             end = 0
             for document in documents:
                 start = int(self._starts[document])
-                length = min(self._lengths[document], self.T - end)
+                length = min(int(self._lengths[document]), self.T - end)
                 # One token more than the document: the BOS behind it, or, where it is cut, its own next token.
                 packed[i, end : end + length + 1] = self.ids[start : start + length + 1]
                 end += length
@@ -68,7 +78,15 @@ class DocumentStream(BatchStream):
         return Batch(packed[:, :-1].contiguous(), targets)
 
 
-def whole_documents(corpus: Corpus, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> DocumentStream:
+def _places(ids: Ids, bos: int) -> Tensor:
+    """Where BOS stands, found block by block."""
+    found = array("q")  # one buffer that grows: a list of small tensors would pin the blocks' freed memory
+    for at in range(0, len(ids), BLOCK_IDS):
+        found.frombytes(((ids[at : at + BLOCK_IDS] == bos).nonzero()[:, 0] + at).numpy().tobytes())
+    return torch.frombuffer(found, dtype=torch.int64) if found else torch.zeros(0, dtype=torch.int64)
+
+
+def whole_documents(corpus: Text, tok: Tokenizer, *, T: int, B: int, seed: int = 0) -> DocumentStream:
     """Rows of documents from a corpus. Raises ValueError for a tokenizer without BOS and a corpus too small."""
     if tok.bos_id is None:
         raise ValueError("Rows of documents need a tokenizer with <|endoftext|> to stand between them; use windows.")

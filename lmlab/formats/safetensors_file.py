@@ -32,6 +32,8 @@ DTYPES = {
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
+    "U16": torch.uint16,
+    "U32": torch.uint32,
 }
 _PICKLE_STARTS = {b"PK\x03\x04": "a zip of pickles (torch.save)", b"\x80": "a Python pickle"}
 
@@ -69,6 +71,11 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 
     Raises ValueError for a pickle, a truncated or padded file, an impossible header, duplicates or overlaps.
     """
+    return read_layout(path)[0]
+
+
+def read_layout(path: Path) -> tuple[dict[str, TensorInfo], dict[str, str], int]:
+    """What `read_header` gives; then the notes that the writer left, and the byte at which the numbers begin."""
     size = check_regular_file(path)
     with path.open("rb") as file:
         start = file.read(8)
@@ -80,10 +87,10 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             )
         raw = file.read(length)
     entries = parse_json(raw, path)
-    entries.pop("__metadata__", None)
+    notes = entries.pop("__metadata__", None)
     header = {name: _tensor_info(path, name, entry) for name, entry in entries.items()}
     _check_layout(path, header, size - 8 - length)
-    return header
+    return header, notes if isinstance(notes, dict) else {}, 8 + length
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
