@@ -21,6 +21,7 @@ from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.shifted_labels import ShiftedLabels
+from lmlab.widgets.skill_curves import SkillCurves
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
@@ -51,6 +52,7 @@ __all__ = [
     "ScaleLadder",
     "ShapeFlow",
     "ShiftedLabels",
+    "SkillCurves",
     "TokenCost",
     "TokenView",
     "TrainingCost",

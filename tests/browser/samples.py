@@ -337,4 +337,14 @@ SAMPLES = {
         value="the stock market crashed",
         text="prompt",
     ),
+    "SkillCurves": Sample(
+        (
+            'lab.widgets.SkillCurves(lab.load("town"), families=["facts", "news"], n=2)',
+            "lab.widgets.SkillCurves(*moments, families=['facts'], n=1, show='gap')",
+            'lab.widgets.SkillCurves(hostile, families=["news"], n=1, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Counts as learned from",
+        trait="learned",
+        value=55,
+    ),
 }
