@@ -59,6 +59,17 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.quantization import quantize as quantize
     from lmlab.sampling import Sampler as Sampler
     from lmlab.sampling import generate as generate
+    from lmlab.scaling import BESIROGLU as BESIROGLU
+    from lmlab.scaling import HOFFMANN as HOFFMANN
+    from lmlab.scaling import KAPLAN_FLOPS as KAPLAN_FLOPS
+    from lmlab.scaling import LossSurface as LossSurface
+    from lmlab.scaling import PowerLaw as PowerLaw
+    from lmlab.scaling import bootstrap_surfaces as bootstrap_surfaces
+    from lmlab.scaling import bootstrap_valleys as bootstrap_valleys
+    from lmlab.scaling import fit_power_law as fit_power_law
+    from lmlab.scaling import fit_surface as fit_surface
+    from lmlab.scaling import fit_valley as fit_valley
+    from lmlab.scaling import interval as interval
     from lmlab.systems.compute import gpu_days as gpu_days
     from lmlab.systems.compute import n_sheets as n_sheets
     from lmlab.systems.compute import n_words as n_words
@@ -85,6 +96,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
     from lmlab.training.run import TrainingRun as TrainingRun
+    from lmlab.training.scaling_study import best_of_each_budget as best_of_each_budget
+    from lmlab.training.scaling_study import held_out_runs as held_out_runs
+    from lmlab.training.scaling_study import stored_sweep as stored_sweep
     from lmlab.training.state import TrainState as TrainState
 
 __version__ = "0.1.0"
@@ -152,6 +166,21 @@ _HOME = {
     "rental_usd": "lmlab.systems.compute",
     "utilization": "lmlab.systems.compute",
     "counted_flops": "lmlab.models.flops",
+    # how good it will be
+    "BESIROGLU": "lmlab.scaling",
+    "HOFFMANN": "lmlab.scaling",
+    "KAPLAN_FLOPS": "lmlab.scaling",
+    "LossSurface": "lmlab.scaling",
+    "PowerLaw": "lmlab.scaling",
+    "bootstrap_surfaces": "lmlab.scaling",
+    "bootstrap_valleys": "lmlab.scaling",
+    "fit_power_law": "lmlab.scaling",
+    "fit_surface": "lmlab.scaling",
+    "fit_valley": "lmlab.scaling",
+    "interval": "lmlab.scaling",
+    "best_of_each_budget": "lmlab.training.scaling_study",
+    "held_out_runs": "lmlab.training.scaling_study",
+    "stored_sweep": "lmlab.training.scaling_study",
     # the student's side
     "check": "lmlab.exercises",
     "hint": "lmlab.exercises",
