@@ -70,6 +70,21 @@ def test_by_keyboard_alone(page):
     w.expect_readout("4 leaves")
 
 
+def test_a_branch_is_closed_by_a_key_and_opened_by_a_click(page):
+    w = page.widget("GenerationTree")
+    w.root.locator("[data-node]").first.focus()
+    w.press("r")
+    w.expect_readout("3 leaves hold")
+    share = page.ask("w.shown.twigs[1].products_shown[0]")
+    w.press("x")
+    assert f"The closed branch takes away {share}." in w.expect_readout("closed branch")
+    assert page.ask("w.closed") == [1]
+    assert w.root.locator("[data-node='2']").count() == 0, "what it began is out of sight"
+    w.root.get_by_role("button", name="Open this branch").click()
+    w.expect_readout("3 leaves hold")
+    w.root.locator("[data-node='2']").wait_for()
+
+
 def test_a_path_too_long_for_the_sheet_is_folded_and_the_other_branches_stay(page):
     w = page.widget("GenerationTree")
     w.root.locator("[data-node]").first.focus()

@@ -11,6 +11,7 @@ import torch
 import lmlab as lab
 from lmlab.text_model.tree import TextTree
 from lmlab.widgets import GenerationTree
+from lmlab.widgets._style import percent
 from tests.widgets.conftest import TEXT
 
 PROMPT = "the stock market"
@@ -187,3 +188,29 @@ def test_what_cannot_be_is_refused_in_a_sentence(random_model: lab.TextModel, mo
         GenerationTree(random_model, prompt=PROMPT).step()
     with pytest.raises(ValueError, match="at most 50 go in at once"):
         GenerationTree(random_model, prompt=PROMPT, width=1).edit = "z" * 10_000
+
+
+def test_a_closed_branch_takes_its_probability_away_until_something_is_written_in_it(
+    random_model: lab.TextModel,
+) -> None:
+    w = GenerationTree(random_model, prompt=PROMPT, width=3, depth=2)
+    tree, twigs = w.tree, w.shown.twigs
+    first, second = tree.children[0][:2]
+    leaves = [i for i in tree.leaves() if first not in tree.path(i)]
+    w.closed = [first]
+    assert f"The closed branch takes away {percent(twigs[first].products[0])}." in w.sentence
+    held = percent(sum(twigs[i].products[0] for i in leaves))
+    assert f"2 open leaves hold {held} of all that" in w.sentence
+    w.closed = [first, tree.children[first][0], second]  # what lies within a closed branch is not counted twice
+    both = percent(twigs[first].products[0] + twigs[second].products[0])
+    assert f"2 closed branches take away {both}." in w.sentence
+    w.node = tree.children[first][0]
+    assert w.shown.ended
+    assert w.shown.nexts == ()
+    w.rewind()
+    assert first in w.closed, "looking opens nothing"
+    w.step()
+    assert w.closed == [tree.children[first][0], second]
+    w.reset()
+    assert w.closed == []
+    assert "closed" not in w.sentence

@@ -29,7 +29,7 @@ function picture(ctx) {
     const held = document.activeElement === stage;
     v = view; V = v.vocabulary.length; leaf = v.leaves && v.leaves.byteLength ? floats(v.leaves) : null; boxes = [];
     if (!leaf) { head.replaceChildren(); return stage.replaceChildren(h("div", {class: "empty"}, "Type a word to begin after")); }
-    const P = ctx.present(), S = P ? 2 : 1, W = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), H = P ? 480 : 430, top = 26 * S, root = v.path, lone = 74 * S, gap = 2 * S;
+    const P = ctx.present(), S = P ? 2 : 1, W = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), H = !P ? 430 : ctx.root.clientWidth < 1100 ? 400 : 480, top = 26 * S, root = v.path, lone = 74 * S, gap = 2 * S;
     const note = P ? 28 : 13, columns = PLACES - root.length, wide = (W - lone) / columns, color = `var(--m${v.slot + 1})`, all = share(root) || 1, art = [];
     const label = (x, y, h, path, p) => { // what does not fit is not written
       if (h < note * 1.2) return;

@@ -19,9 +19,9 @@ function picture(ctx) {
     const ends = finite(v.totals.slice(0, M)), most = Math.max(1, ...finite(so.flat()), v.claim ? v.claim.totals[0] : 0, ...(v.first ? finite(v.first.totals) : []));
     const by = [.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4].find(d => most / d <= 6.1) || 1e5, top = ends.length ? Math.ceil(most / by - 1e-9) * by : most * 1.15;
     const L = {P, S, W, M, n, many, note, body, up, so, by, top, px: up && step < longest(body) + 2 * S ? note : body};
-    if (up) Object.assign(L, {l: left, step, bar: Math.min(84 * S, step * .66), head: 36 * S, base: P ? 380 : 338, label: step - S, last: W - 126 * S, cols: [], lastBar: 84 * S});
+    if (up) Object.assign(L, {l: left, step, bar: Math.min(84 * S, step * .66), head: 36 * S, base: P ? 356 : 338, label: step - S, last: W - 126 * S, cols: [], lastBar: 84 * S});
     else {
-      const bar = (many ? (P ? 7 : 9) * M + 4 : P ? 15 : 18) * S, step = Math.max(bar + (P ? 8 : 12) * S, (P ? 27 : 34) * S), l = Math.min(W * .34, Math.max(longest(body), 90 * S) + 24 * S);
+      const bar = (many ? (P ? 7 : 9) * M + 4 : P ? 15 : 18) * S, step = Math.max(bar + (P ? 4 : 12) * S, (P ? 20 : 34) * S), l = Math.min(W * .34, Math.max(longest(body), 90 * S) + 24 * S);
       const cols = many ? v.columns.slice(0, M).map((c, k) => 14 * S + Math.max(wide(c, note) + 16 * S, wide(v.total_cost[k], body), ...v.words.map(w => wide(w.cost[k], body)))) : [wide("1 in 520,000", body)];
       const head = (many ? 62 : 40) * S, base = head + step * n;
       Object.assign(L, {l, step, bar, head, base, label: l - 22 * S, cols, room: Math.max(60 * S, W - l - sum(cols) - (many ? 12 : 62) * S), last: base + 10 * S, lastBar: bar});
@@ -108,7 +108,8 @@ function picture(ctx) {
   function draw(view) {
     const held = chart.contains(document.activeElement), M = view.columns.length - view.has_truth;
     v = view; at = Math.max(0, Math.min(at, v.words.length - 1));
-    if (toggle) { toggle.el.textContent = "Show truth" + (ctx.get("show_truth") ? " ✓" : ""); toggle.el.setAttribute("aria-pressed", ctx.get("show_truth")); }
+    legend.hidden = ctx.present() && ctx.root.clientWidth < 1100 && M === 1; // the row of a small projector is a word's
+    if (toggle) { toggle.box.hidden = legend.hidden; toggle.el.textContent = "Show truth" + (ctx.get("show_truth") ? " ✓" : ""); toggle.el.setAttribute("aria-pressed", ctx.get("show_truth")); }
     legend.replaceChildren(...v.columns.slice(0, M).map((c, k) => h("span", {}, h("span", {class: `named n${k + 1}`}, mark(k), c, muted.has(k) ? " (hidden)" : ""), M > 1 ? "" : `: −${v.unit === "bits" ? "log₂" : "ln"} p(word | words before)`)),
       ...(truthShown() ? [h("b", {style: {color: "var(--ink)"}}, h("i", {style: {display: "inline-block", width: "1.1em", height: ".7em", border: "var(--stroke) solid var(--ink)", "margin-right": ".4em"}}), v.columns[M])] : []), ...(v.words.some(w => w.yours) ? [h("span", {class: "you", style: {padding: "0 5px"}}, "yours")] : []));
     if (!v.words.length) return chart.replaceChildren(h("div", {class: "empty"}, "Type a sentence above"));

@@ -2,7 +2,7 @@
 function picture(ctx) {
   const road = h("div", {style: {display: "flex", "flex-wrap": "wrap", gap: "var(--u) calc(2*var(--u))", "align-items": "baseline", "margin-bottom": "calc(5*var(--u))"}}), place = h("div"), el = h("div", {}, road, place);
   const guess = ctx.input("guess").box, button = ctx.input("reveal").box, prompt = h("div", {style: {"font-size": "var(--q)", color: "var(--ink)"}});
-  const hidden = h("div", {class: "empty", role: "group", "aria-label": "a shape to guess", tabindex: 0, ...KEYS, style: {"min-height": "calc(70*var(--u))", "flex-direction": "column", gap: "calc(5*var(--u))"}}, prompt, h("div", {style: {display: "flex", gap: "calc(3*var(--u))", "align-items": "flex-end", "flex-wrap": "wrap"}}, guess, button));
+  const hidden = h("div", {class: "empty", role: "group", "aria-label": "a shape to guess", tabindex: 0, ...KEYS, style: {"min-height": "calc(42*var(--u))", "flex-direction": "column", gap: "calc(5*var(--u))"}}, prompt, h("div", {style: {display: "flex", gap: "calc(3*var(--u))", "align-items": "flex-end", "flex-wrap": "wrap"}}, guess, button));
   const pen = document.createElement("canvas").getContext("2d");
   let v = null, at = {}, stage = "", sheet = 0;
 
@@ -71,7 +71,7 @@ function picture(ctx) {
     const held = place.contains(document.activeElement) && document.activeElement.closest("[role=grid]");
     v = view; const now = ctx.get("stage");
     if (now !== stage) { stage = now; at = {}; }
-    place.style.setProperty("--ctl", !v.known ? (ctx.present() ? "68px" : "36px") : ctx.present() ? "44px" : "34px"); place.style.minHeight = ctx.present() ? "" : "300px";
+    place.style.setProperty("--ctl", !v.known ? (ctx.present() ? "68px" : "36px") : ctx.present() ? "44px" : "34px"); place.style.minHeight = ctx.present() ? "" : "300px"; hidden.style.minHeight = ctx.present() ? (ctx.root.clientWidth < 1100 ? "230px" : "440px") : "300px";
     road.replaceChildren(h("span", {class: "mono"}, v.words.length > 6 || ctx.present() ? `${v.words.length} words` : v.words.join(" ") || "…"), ...v.steps.flatMap(([key, name, shape]) => { const here = key === now;
       return [h("span", {style: {color: "var(--ink-2)"}}, "→"), h("span", {class: "mono", title: name, style: {padding: "2px 8px", "border-radius": "4px", background: here ? "var(--ink)" : shape === "?" ? "transparent" : "var(--t1)", color: here ? "var(--paper)" : "var(--ink)", border: `1px ${shape === "?" ? "dashed var(--edge)" : "solid transparent"}`}}, shape)]; }));
     for (const box of [guess, button]) box.hidden = !v.words.length;
