@@ -9,6 +9,7 @@ share AdamW's learning rate).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +21,16 @@ POLYNOMIAL = (3.4445, -4.7750, 2.0315)  # x -> ax + bx^3 + cx^5 sends all of (0,
 
 
 class MuonAdamW(torch.optim.AdamW):
-    """AdamW whose groups with `muon=True` (matrices alone) take Muon's steps."""
+    """AdamW whose groups with `muon=True` (matrices alone) take Muon's steps.
+
+    directions: from gradients of one shape to updates; where matrices are sharded it is another function.
+    """
+
+    directions: Callable[[list[Tensor]], list[Tensor]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.directions = lambda gradients: list(orthogonal(torch.stack(gradients)).unbind())
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -40,11 +50,11 @@ class MuonAdamW(torch.optim.AdamW):
             gradients = [p.grad for p in parameters if p.grad is not None]
             torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
             ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov
-            updates = orthogonal(torch.stack(list(ahead)))
+            updates = self.directions(list(ahead))
             # 0.2 sqrt(larger side) gives the update the size of AdamW's, so that one learning rate serves both.
             size = -group["lr"] * 0.2 * max(shape) ** 0.5
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(parameters, list(updates.unbind()), alpha=size)
+            torch._foreach_add_(parameters, updates, alpha=size)
             for p in parameters:
                 p.grad = None
 

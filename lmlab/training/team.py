@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -24,12 +27,16 @@ class Team:
     """One process: the first of one. Every method that asks other processes is called by all of them, in one order.
 
     A batch is the same in all of them; each works on its own rows. rank: which process this is, from 0, which alone
-    writes and speaks. restarted: whether it goes on for a process that died, so that resuming goes without saying.
+    writes and speaks. restarted: whether torchrun started it in the place of one that died, so that resuming goes
+    without saying. run_id: by which it knows that a lock is its predecessor's.
     """
 
     rank, size = 0, 1
-    restarted = False
-    run_id: str | None = None  # by which a later process knows that a lock was its predecessor's
+
+    def __init__(self) -> None:
+        self.restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+        self.run_id = None if run_id == "none" else run_id  # torchrun's word for a run without a name
 
     def wrap(self, scored: Scored) -> nn.Module:
         """What a step calls. Parameters may be replaced here by shards, so an optimizer is made afterwards."""
@@ -88,3 +95,40 @@ class Team:
 
 
 ALONE = Team()
+
+
+@contextmanager
+def team_here(parallel: str | None) -> Iterator[Team]:
+    """The team of this process: of those that torchrun started, or alone. parallel: "ddp", "fsdp", or None for DDP.
+
+    Within it SIGTERM, which schedulers and torchrun send, is Ctrl-C.
+    """
+    with _stoppable():
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            yield ALONE
+            return
+        from lmlab.training.distributed import joined  # half a second, and nobody alone needs it
+
+        with joined("fsdp" if parallel == "fsdp" else "ddp") as team:
+            yield team
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM interrupts, and whatever comes after the first signal does not interrupt the stopping."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        if os.environ.get("WORLD_SIZE"):  # torchrun sends again what the terminal has sent already
+            for name in before:
+                signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {name: signal.signal(name, interrupt) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
