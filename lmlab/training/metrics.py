@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 FIELDS = ("step", "loss", "lr", "grad_norm", "tokens", "seconds")
+MEASURED = 50  # points that `MetricLog.measure` is shown besides the new one
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,14 @@ class MetricLog:
     Widgets in other threads read `since(n)`: the points that came after the first n, without copying the rest.
     After a resume the file repeats steps that were done but not checkpointed; the later line is the true one.
     A file that cannot be written (a full disk) never stops the training: `warning` says what happened.
+    `measure`, where it is set, adds figures of its own to each point: it is asked with the last points, the new one
+    included.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.warning: str | None = None
+        self.measure: Callable[[Sequence[MetricPoint]], Mapping[str, float]] | None = None
         self._lock = threading.Lock()
         self._points: list[MetricPoint] = []
         self._file: IO[str] | None = None
@@ -52,6 +56,9 @@ class MetricLog:
     def append(self, point: MetricPoint) -> None:
         """Add the point of one step, to the list first and to the file if that is possible."""
         with self._lock:
+            if self.measure is not None:
+                more = self.measure([*self._points[-MEASURED:], point])
+                point = replace(point, extra=MappingProxyType({**point.extra, **more}))
             self._points.append(point)
             if self.path is None:
                 return

@@ -13,6 +13,12 @@ from lmlab.models.config import TransformerConfig
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import check_steps_and_seed
 
+CHOICES = {
+    "rows": ("windows", "documents"),
+    "precision": ("fp32", "bf16", "auto"),
+    "parallel": ("ddp", "fsdp"),
+}
+
 
 class RecipeError(ValueError):
     """A recipe that cannot be cooked, and why."""
@@ -42,7 +48,10 @@ class TrainingRecipe:
 
     B rows of T tokens a step; `rows` are "windows" cut from one long text, or whole "documents". save_every: steps
     from checkpoint to checkpoint. snapshots: steps at which a model folder is kept for good. threads: of the
-    processor; None means what torch chooses. The rest: OptimizerSettings.
+    processor; None means what torch chooses. accumulate: parts into which a batch is cut, so that a large one fits
+    into a small memory. precision: of the large products, "fp32", "bf16" or "auto". compile: whether torch.compile
+    translates the step, which pays on a GPU alone. parallel: how several processes share the work, "ddp" or "fsdp".
+    The rest: OptimizerSettings.
     """
 
     steps: int
@@ -53,6 +62,10 @@ class TrainingRecipe:
     save_every: int = 100
     snapshots: tuple[int, ...] = ()
     threads: int | None = None
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    parallel: str | None = None
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
 
@@ -171,11 +184,17 @@ def _training(table: dict[str, Any]) -> TrainingRecipe:
     if "steps" not in table:
         raise ValueError("training.steps is missing.")
     check_steps_and_seed(table["steps"], table.get("seed", 0))
-    for key in ("B", "T", "save_every", "threads"):
+    for key in ("B", "T", "save_every", "threads", "accumulate"):
         if key in table:
             _whole(f"training.{key}", table[key], at_least=1)
-    if table.get("rows", "windows") not in ("windows", "documents"):
-        raise ValueError(f'training.rows is {table["rows"]!r}; choose "windows" or "documents".')
+    for key, choices in CHOICES.items():
+        if key in table and table[key] not in choices:
+            raise ValueError(f"training.{key} is {table[key]!r}; choose {' or '.join(map(json.dumps, choices))}.")
+    if not isinstance(table.get("compile", False), bool):
+        raise ValueError(f"training.compile is {table['compile']!r}; it must be true or false.")
+    B, parts = table.get("B", TrainingRecipe.B), table.get("accumulate", 1)
+    if parts > B:
+        raise ValueError(f"training.accumulate is {parts}, but a batch has B = {B} rows to share out.")
     snapshots = table.get("snapshots", [])
     if not isinstance(snapshots, list):
         raise ValueError(f"training.snapshots is {snapshots!r}; it must be a list of steps, for example [100, 400].")

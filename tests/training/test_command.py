@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import lmlab as lab
 from lmlab.training.command import progress_line, train_command
 from lmlab.training.metrics import MetricPoint, read_metrics
 from lmlab.training.recipes import RecipeError, read_recipe
+from lmlab.training.throughput import Speedometer
 
 TEXT = "\n\n".join(f"the goose number {n} honks at the {n % 7} geese of the town" for n in range(300))
 
@@ -89,6 +92,54 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_the_line_says_step_loss_floor_speed_and_time_left() -> None:
     points = [MetricPoint(step=s, loss=2.0, lr=0.1, grad_norm=1.0, tokens=s * 1000, seconds=s * 0.4) for s in (1, 2, 3)]
     assert progress_line(points, 203, 0.725) == "step 3 of 203 · loss 2.000 (floor 0.725) · 2,500 tokens/s · 80 s left"
+
+
+def test_the_line_says_what_share_of_the_peak_that_is() -> None:
+    points = [MetricPoint(step=s, loss=2.0, lr=0.1, grad_norm=1.0, tokens=s * 1000, seconds=s * 0.4) for s in (1, 2)]
+    line = progress_line(points, 2, None, Speedometer(flops_per_token=1e6, peak_flops=1e10))
+    assert line == "step 2 of 2 · loss 2.000 · 2,500 tokens/s · MFU 25 % · 0 s left"
+
+
+class Screen(io.StringIO):
+    """A terminal, or a pipe, that remembers."""
+
+    def __init__(self, live: bool) -> None:
+        super().__init__()
+        self.live = live
+
+    def isatty(self) -> bool:
+        return self.live
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_terminal_gets_one_line_written_over_and_a_pipe_whole_lines(tmp_path: Path, monkeypatch, live: bool) -> None:
+    screen = Screen(live)
+    monkeypatch.setattr("sys.stderr", screen)
+    assert train_command(recipe(tmp_path), tmp_path / "run") == 0
+    said = screen.getvalue()
+    assert re.search(r"step 12 of 12 · loss \d\.\d{3} · [\d,]+ tokens/s · MFU \d+ % · 0 s left", said)
+    assert ("\r\x1b[K" in said) == live
+    if not live:
+        assert all(line == line.strip() for line in said.splitlines())
+    assert said.endswith(".\n")
+
+
+def test_a_large_corpus_is_not_read_into_memory_and_makes_the_same_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LMLAB_HOME", str(tmp_path / "home"))
+    file = recipe(tmp_path, steps=7)
+    for rows in ("documents", "windows"):
+        change = [f"training.rows={rows}", "tokenizer.documents=100"]
+        train_command(file, tmp_path / f"memory-{rows}", False, change)
+        with monkeypatch.context() as patch:
+            patch.setattr("lmlab.training.command.LARGE_TEXT_BYTES", 1000)
+            patch.setattr("lmlab.training.command.corpus", None)  # whoever reads it into memory falls over this
+            train_command(file, tmp_path / f"disk-{rows}", False, change)
+        memory, disk = (read_metrics(tmp_path / f"{where}-{rows}" / "metrics.jsonl") for where in ("memory", "disk"))
+        assert [p.loss for p in memory] == [p.loss for p in disk]
+    assert len(list((tmp_path / "home" / "cache" / "tokens").iterdir())) == 1, "tokenized once"
+    assert "into a file of ids" in capsys.readouterr().err
 
 
 @pytest.mark.slow

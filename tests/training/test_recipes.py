@@ -32,6 +32,10 @@ T = 64
 lr = 3e-3
 betas = [0.9, 0.99]
 snapshots = [10, 20]
+accumulate = 2
+precision = "bf16"
+compile = true
+parallel = "fsdp"
 """
 
 
@@ -48,6 +52,8 @@ def test_a_recipe_says_text_tokenizer_shape_and_training(tmp_path: Path) -> None
     assert plan.config(650).vocab_size == 650
     assert plan.model_seed == 2
     assert (plan.training.steps, plan.training.B, plan.training.T, plan.training.snapshots) == (30, 4, 64, (10, 20))
+    assert (plan.training.accumulate, plan.training.precision) == (2, "bf16")
+    assert (plan.training.compile, plan.training.parallel) == (True, "fsdp")
     assert plan.training.optimizer.lr == 3e-3
     assert plan.training.optimizer.betas == (0.9, 0.99)
 
@@ -74,6 +80,14 @@ def test_what_is_written_down_reads_back_overrides_included(tmp_path: Path) -> N
         (("B = 4", "B = true"), r"training\.B is True"),
         (("lr = 3e-3", "lr = -1.0"), "lr is -1.0"),
         (("lr = 3e-3", "lr = 'fast'"), "lr is 'fast'"),
+        (("lr = 3e-3", "lr = 0"), "lr is 0"),
+        (("steps = 30", "steps = 30\nseed = -1"), "seed is -1"),
+        (("B = 4", "B = -4"), r"training\.B is -4"),
+        (("accumulate = 2", "accumulate = 0"), r"training\.accumulate is 0"),
+        (("accumulate = 2", "accumulate = 5"), r"training\.accumulate is 5, but a batch has B = 4 rows"),
+        (('"bf16"', '"fp8"'), r'training\.precision is \'fp8\'; choose "fp32" or "bf16" or "auto"'),
+        (("compile = true", "compile = 1"), r"training\.compile is 1; it must be true or false"),
+        (('"fsdp"', '"tensor"'), r'training\.parallel is \'tensor\'; choose "ddp" or "fsdp"'),
         (("seed = 4", "seed = -1"), r"corpus\.seed is -1"),
         (("T = 64", "T = 512"), r"training\.T is 512, but model\.max_seq_len is 256"),
         (("n_heads = 2", "n_heads = 3"), "16 cannot be shared among 3 heads"),

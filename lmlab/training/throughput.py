@@ -1,0 +1,133 @@
+"""How fast a training is: tokens a second, and the share of the device's peak that they amount to.
+
+Lecture: "model-FLOPs utilization" (MFU): the operations that the model itself asks for, over what the device could do
+in the same time. What a training does besides (softmax, norms, the optimizer, waiting for data) is not counted, so it
+lowers the share. Source: Chowdhery et al. 2022, arXiv 2204.02311, appendix B.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from lmlab.models.transformer import Transformer
+from lmlab.training.metrics import MetricPoint
+
+# Dense bf16 products (fp32 sums) in FLOP/s, from the makers' data sheets; where a sheet prints the figure "with
+# sparsity", half of it. A key is words of the name that torch gives the card; the first that fits counts.
+CARDS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989.5e12,
+    "H200": 989.5e12,
+    "GH200": 989.5e12,
+    "B200": 2250e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "RTX 4090": 165.2e12,
+    "RTX 3090": 71e12,
+    "MI300X": 1307.4e12,
+}
+MEASURED_WIDTH = 768  # a product of about a gigaflop: large enough for the caches not to hold all of it
+MEASURED_TIMES = 4
+RECENT = 50  # steps over which speed is averaged
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most FLOP/s that a device does in matrix products, and where the figure is from."""
+
+    flops: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Over some steps. utilization: MFU from 0 to 1, None where the peak or the model's operations are not known."""
+
+    tokens_per_second: float
+    steps_per_second: float
+    utilization: float | None = None
+
+
+@dataclass(frozen=True)
+class Speedometer:
+    """What turns points into a speed: the model's operations a token, and the peak of all devices together."""
+
+    flops_per_token: float
+    peak_flops: float
+
+    def __call__(self, points: Sequence[MetricPoint]) -> dict[str, float]:
+        """What is written beside each point: tokens_per_second and mfu, over the last steps."""
+        speed = throughput(points, self)
+        if speed is None or speed.utilization is None:
+            return {}
+        return {"tokens_per_second": round(speed.tokens_per_second, 1), "mfu": round(speed.utilization, 5)}
+
+
+def throughput(points: Sequence[MetricPoint], speedometer: Speedometer | None = None) -> Throughput | None:
+    """The speed over the last steps of `points`, pauses left out; None before there are two.
+
+    >>> a, b = (MetricPoint(step=s, loss=1, lr=0, grad_norm=0, tokens=s * 100, seconds=s / 4) for s in (1, 5))
+    >>> throughput([a, b], Speedometer(flops_per_token=6e3, peak_flops=1e7))
+    Throughput(tokens_per_second=400.0, steps_per_second=4.0, utilization=0.24)
+    """
+    if len(points) < 2:
+        return None
+    first, last = points[max(0, len(points) - RECENT - 1)], points[-1]
+    seconds = last.seconds - first.seconds
+    if seconds <= 0:
+        return None
+    tokens = (last.tokens - first.tokens) / seconds
+    share = None if speedometer is None else tokens * speedometer.flops_per_token / speedometer.peak_flops
+    return Throughput(tokens, (last.step - first.step) / seconds, share)
+
+
+def flops_per_token(model: nn.Module, T: int) -> float:
+    """Operations of a training step for one token: 6 for each weight that multiplies, and attention over T positions.
+
+    A table that is only looked up multiplies nothing; tied to the output layer it does. Attention's products between
+    positions are counted as the whole (T, T) square, as everywhere in the literature: 12 L H E T.
+    """
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    used = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
+    weights = [p for p in model.parameters() if p.dim() >= 2 and (id(p) not in tables or id(p) in used)]
+    flops = 6.0 * sum(p.numel() for p in weights)
+    if isinstance(model, Transformer):
+        config = model.config
+        flops += 12.0 * config.n_layers * config.n_heads * config.head_width * T
+    return flops
+
+
+def peak_of(device: torch.device, dtype: torch.dtype = torch.float32) -> Peak:
+    """A card's dense bf16 peak by its data sheet, whatever the dtype; of anything else the measured one."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        for part, flops in CARDS.items():
+            if re.search(rf"\b{part}\b", name):
+                return Peak(flops, f"data sheet of {name}, dense bf16")
+        dtype = torch.bfloat16
+    return _measured(str(device), dtype, torch.get_num_threads())
+
+
+@cache
+def _measured(device: str, dtype: torch.dtype, threads: int) -> Peak:
+    """The fastest of a few large matrix products: what a program can really get here."""
+    n = MEASURED_WIDTH if device == "cpu" else 8 * MEASURED_WIDTH
+    a = torch.rand(n, n, device=device).to(dtype)
+    seconds = []
+    for _ in range(MEASURED_TIMES + 1):  # the first pays for what is loaded
+        started = time.perf_counter()
+        float((a @ a)[0, 0])  # read, since a GPU would otherwise only be told to begin
+        seconds.append(time.perf_counter() - started)
+    on = f"{threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device
+    kind = str(dtype).removeprefix("torch.")
+    return Peak(2 * n**3 / min(seconds[1:]), f"measured: {kind} products of {n} x {n}, {on}")
