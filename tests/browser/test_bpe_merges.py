@@ -7,6 +7,7 @@ import random
 import pytest
 
 import lmlab as lab
+from tests.browser.small_projector import nothing_collides
 from tests.widgets.conftest import TEXT
 from tests.widgets.test_bpe_merges import naive_merges
 
@@ -86,6 +87,10 @@ def test_own_text_is_trained_on(page):
     last = lab.train_bpe("banana banana banana", vocab_size=256 + page.ask("w.shown.n_steps"))[1]
     assert w.root.evaluate(CHIPS) == [shown(t) for t in naive_merges("banana banana banana", last, len(last))]
     w.root.get_by_role("radio", name="this text").check(force=True)
+
+
+def test_on_a_small_projector_nothing_lies_over_anything(page):
+    assert nothing_collides(page.widget("BPEMerges")) == []
 
 
 def test_photographs(page):

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 import lmlab as lab
+from tests.browser.small_projector import nothing_collides
 
 SETUP = """
 import lmlab as lab
@@ -87,6 +88,10 @@ def test_r_is_a_letter_in_the_game_and_resets_beside_it(page):
     w.press("r")
     w.expect_readout("any key is a guess")
     page.expect("[w.pressed, w.text]", ["", 1])
+
+
+def test_on_a_small_projector_nothing_lies_over_anything(page):
+    assert nothing_collides(page.widget("GuessingGame")) == []
 
 
 def test_photographs(page):

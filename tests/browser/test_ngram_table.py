@@ -9,6 +9,7 @@ import re
 import pytest
 
 import lmlab as lab
+from tests.browser.small_projector import nothing_collides
 
 SETUP = """
 import lmlab as lab
@@ -30,14 +31,22 @@ def read():
     return lab.corpus("town", documents=800, seed=800, families=["news"])
 
 
+def enter(page, w, prompt: str) -> None:
+    """Two prompts may end in the same words and read alike: what is on the page is that of this one."""
+    w.enter_prompt(prompt)
+    page.expect("w.prompt", prompt)
+    page.agree(w)
+    w.expect_readout(f"| {' '.join(prompt.split()[-2:])})")
+    page.page.wait_for_timeout(200)
+
+
 def test_counts_of_a_prompt_made_up_here(page, read):
     w, draw, town = page.widget("NGramTable"), random.Random(), lab.load("town")
     plain = [f" {re.sub('[^A-Za-z]', ' ', text)} " for text in read.documents]
     for _ in range(3):
         words = re.findall("[A-Za-z]+", draw.choice(read.documents))[:8]
         prompt = " ".join(words[: draw.randrange(3, len(words))])
-        w.enter_prompt(prompt)
-        w.expect_readout(f"| {' '.join(prompt.split()[-2:])})")
+        enter(page, w, prompt)
         rows, seen = w.root.evaluate(ROWS), 0
         for word, count, (counted, of_town) in rows:
             if not re.fullmatch("·[A-Za-z]+", word):
@@ -55,12 +64,11 @@ def test_counts_of_a_prompt_made_up_here(page, read):
 
 def test_the_places_follow_the_row_by_keyboard_alone(page):
     w = page.widget("NGramTable")
-    w.enter_prompt("the stock market")
-    w.expect_readout("| stock market)")
+    enter(page, w, "the stock market")
     w.root.locator("[role=option]").first.focus()
     w.press("ArrowDown")
     word = w.root.locator("[role=option][aria-selected=true]").get_attribute("data-word")
-    assert w.readout().startswith(f"{word} followed in ")
+    w.expect_readout(f"{word} followed in ")
     lines = w.root.locator(".place").all_inner_texts()
     assert 1 <= len(lines) <= 5
     for line in lines:
@@ -94,6 +102,10 @@ def test_it_writes_again(page):
     page.page.wait_for_function(
         "([root, before]) => !root.textContent.includes(before)", arg=[w.root.element_handle(), before]
     )
+
+
+def test_on_a_small_projector_nothing_lies_over_anything(page):
+    assert nothing_collides(page.widget("NGramTable")) == []
 
 
 def test_photographs(page):

@@ -8,6 +8,7 @@ import pytest
 
 import lmlab as lab
 from lmlab.widgets.token_cost import LANGUAGES, shipped_texts
+from tests.browser.small_projector import nothing_collides
 
 SETUP = """
 import lmlab as lab
@@ -79,6 +80,10 @@ def test_rows_are_walked_by_keyboard_and_cut_into_tokens(page, small):
     w.expect_readout("Spanish (")
     w.press("r")
     w.expect_readout("Hindi (")
+
+
+def test_on_a_small_projector_nothing_lies_over_anything(page):
+    assert nothing_collides(page.widget("TokenCost")) == []
 
 
 def test_photographs(page):

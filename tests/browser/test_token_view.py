@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lmlab as lab
+from tests.browser.small_projector import nothing_collides
 
 SETUP = """
 import lmlab as lab
@@ -82,6 +83,10 @@ def test_ids_and_bytes_instead_of_text(page, town):
     w.root.get_by_role("radio", name="bytes").check(force=True)
     assert "".join(w.root.evaluate(TOKENS)[2]).lower() == text.encode().hex()
     w.root.get_by_role("radio", name="text", exact=True).check(force=True)
+
+
+def test_on_a_small_projector_nothing_lies_over_anything(page):
+    assert nothing_collides(page.widget("TokenView")) == []
 
 
 def test_photographs(page):

@@ -34,7 +34,7 @@ function picture(ctx) {
 
   // one chip a token; those that a step leaves alone stay as they are, and the page lays out the others
   function drawText(k) {
-    const words = cut(k), next = new Map(), newest = 255 + k, text = (k ? "" : "0") + bytes(v.text).join();
+    const words = cut(k), next = new Map(), newest = 255 + k, text = bytes(v.text).join();
     let start = 0;
     if (text !== kept.text || kept.names !== log.names) kept = new Map();
     for (const w of words) {

@@ -1,0 +1,34 @@
+"""What a widget owes on a projector of 1024 × 768, where type keeps its size and columns give way."""
+
+from __future__ import annotations
+
+from tests.browser.widget import Widget
+
+# headings, controls, charts and the sentence: each inside the frame, none over another
+FAULTS = """(root) => {
+  const frame = root.getBoundingClientRect(), found = [];
+  const parts = [...root.querySelectorAll("h4, svg, table, .lm-c, .lm-read")].filter((e) =>
+    e.getClientRects().length && !e.closest(".lm-q, .lm-read svg, h4 svg, b > svg, .lm-keys"));
+  const box = (e) => e.getBoundingClientRect(), name = (e) => `${e.tagName} ${(e.textContent || "").slice(0, 30)}`;
+  for (const e of [...parts, ...root.querySelectorAll("svg text")]) {
+    const b = box(e);
+    if (b.width && (b.left < frame.left - 1 || b.right > frame.right + 1)) found.push(`outside: ${name(e)}`);
+  }
+  parts.forEach((a, i) => parts.slice(i + 1).forEach((b) => {
+    if (a.contains(b) || b.contains(a)) return;
+    const p = box(a), q = box(b);
+    if (Math.min(p.right, q.right) - Math.max(p.left, q.left) > 2
+        && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 2) found.push(`${name(a)} over ${name(b)}`);
+  }));
+  return found;
+}"""
+
+
+def nothing_collides(widget: Widget) -> list[str]:
+    """What lies outside the frame or over something else there; the page is left as it was."""
+    widget.lab.resize(1024, 768)
+    widget.present()
+    found = list(widget.root.evaluate(FAULTS))
+    widget.present(False)
+    widget.lab.resize(1280, 800)
+    return found
