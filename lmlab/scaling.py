@@ -28,7 +28,7 @@ class PowerLaw:
     exponent: float
     floor: float = 0.0
 
-    def __call__(self, x: float) -> float:
+    def at(self, x: float) -> float:
         return self.floor + (self.scale / x) ** self.exponent
 
 
@@ -162,7 +162,7 @@ class Valley:
     loss: float
     curvature: float
 
-    def __call__(self, n_params: float) -> float:
+    def at(self, n_params: float) -> float:
         return self.loss + self.curvature * math.log(n_params / self.n_params) ** 2
 
 
@@ -196,7 +196,7 @@ def bootstrap_valleys(n_params: Numbers, losses: Numbers, *, n: int = 200, seed:
     """
     x, y = np.log(_positive("n_params", n_params)), _positive("losses", losses)
     valley = fit_valley(n_params, losses)
-    smooth = np.array([valley(float(size)) for size in np.exp(x)])
+    smooth = np.array([valley.at(float(size)) for size in np.exp(x)])
     # Three numbers were fitted, which makes residuals smaller than the noise was.
     residuals = (y - smooth) * math.sqrt(len(y) / max(len(y) - 3, 1))
     rng = np.random.default_rng(seed)

@@ -52,8 +52,8 @@ def test_figures_that_papers_and_lectures_state() -> None:
     for flops, first, second in ((3.8e25, 139, 16.5), (1e21, 50, 21.6)):
         assert HOFFMANN.optimum(flops).tokens_per_param == pytest.approx(first, rel=5e-3)
         assert BESIROGLU.optimum(flops).tokens_per_param == pytest.approx(second, rel=5e-3)
-    assert KAPLAN_PARAMS(8.8e13) == KAPLAN_TOKENS(5.4e13) == 1
-    assert KAPLAN_FLOPS(3.1e8 * 8.64e19) == 1
+    assert KAPLAN_PARAMS.at(8.8e13) == KAPLAN_TOKENS.at(5.4e13) == 1
+    assert KAPLAN_FLOPS.at(3.1e8 * 8.64e19) == 1
 
 
 @pytest.mark.parametrize("surface", [HOFFMANN, BESIROGLU])
@@ -124,7 +124,7 @@ def test_a_power_law_is_found_again() -> None:
     rng = random.Random()
     law = PowerLaw(10 ** rng.uniform(3, 12), rng.uniform(0.1, 0.9), rng.uniform(0.5, 2))
     xs = [10 ** rng.uniform(4, 12) for _ in range(12)]
-    ys = [law(x) for x in xs]
+    ys = [law.at(x) for x in xs]
     for floor in (law.floor, None):
         found = fit_power_law(xs, ys, floor=floor)
         assert (found.exponent, found.floor) == pytest.approx((law.exponent, law.floor), rel=1e-3)
@@ -139,7 +139,7 @@ def test_a_valley_is_near_the_closed_form_and_within_its_interval() -> None:
     sizes, there = n[8:13], losses[8:13]
     valley = fit_valley(sizes, there)
     assert valley.n_params == pytest.approx(best.n_params, rel=0.3)
-    assert valley(valley.n_params) == valley.loss == pytest.approx(best.loss, rel=0.01)
+    assert valley.at(valley.n_params) == valley.loss == pytest.approx(best.loss, rel=0.01)
     drawn = bootstrap_valleys(sizes, there, n=200)
     low, high = interval([v.n_params for v in drawn])
     assert low < valley.n_params < high

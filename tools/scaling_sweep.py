@@ -1,6 +1,6 @@
 """Train lab 09's sweep, one thread, and store its runs: `python -m tools.scaling_sweep`.
 
-About ten minutes of one processor. Every run is appended as soon as it is over, so a sweep that is cut off goes on
+About fifteen minutes of one processor. Every run is appended as soon as it is over, so a sweep that is cut off goes on
 where it was; `--fresh` begins again.
 """
 
@@ -58,10 +58,10 @@ def main() -> None:
 
 def rounded(budget: float, point: ScalingPoint) -> dict[str, object]:
     """A run as it is stored."""
-    row = asdict(point)
-    row["accuracy"] = {family: round(share, 3) for family, share in point.accuracy.items()}
-    return {"budget": budget, **row, "loss": round(point.loss, 4), "floor": round(point.floor, 4),
-            "lr": round(point.lr, 4), "seconds": round(point.seconds, 1)}  # fmt: skip
+    row = {**asdict(point), "accuracy": {family: round(share, 3) for family, share in point.accuracy.items()}}
+    digits = {"lr": 4, "loss": 4, "floor": 4, "seconds": 1}
+    kept = {name: round(value, digits[name]) if name in digits else value for name, value in row.items()}
+    return {"budget": budget, "flops": point.flops, **kept}
 
 
 def _store(file: Path, runs: list[dict[str, object]]) -> None:

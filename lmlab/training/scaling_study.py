@@ -173,6 +173,14 @@ def best_of_each_budget(points: Sequence[ScalingPoint]) -> tuple[ScalingPoint, .
     return tuple(min((p for p in points if p.budget == budget), key=lambda p: p.loss) for budget in budgets)
 
 
+def around_the_best(points: Sequence[ScalingPoint], n_sizes: int = 5) -> tuple[ScalingPoint, ...]:
+    """Of runs at one budget those of the `n_sizes` sizes next to the best, the smallest size first: near the bottom of
+    a valley a parabola fits, and further up it does not."""
+    best = min(points, key=lambda p: p.loss)
+    sizes = sorted({p.n_params for p in points}, key=lambda n: abs(math.log(n / best.n_params)))[:n_sizes]
+    return tuple(sorted((p for p in points if p.n_params in sizes), key=lambda p: p.n_params))
+
+
 @functools.cache
 def _stored() -> tuple[ScalingPoint, ...]:
     rows = json.loads(asset("models/scaling/runs.json").read_text(encoding="utf-8"))["runs"]
