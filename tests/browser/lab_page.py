@@ -62,18 +62,14 @@ REPLACE = """(sources) => {
 }"""
 # What a new kernel would not know: names and widgets. Modules stay, and with them the hidden holder of plotly.js.
 FORGET = """
-def forget():
-    import gc, threading
-    from ipywidgets.widgets.widget import _instances
-    for thread in threading.enumerate():
-        if thread.name.startswith("lmlab"):
-            thread.join(10)
-    for widget in list(_instances.values()):
-        if not type(widget).__name__.startswith("_"):
-            widget.close()
-    get_ipython().reset(new_session=False)
-    gc.collect()
-forget()
+for thread in __import__("threading").enumerate():
+    if thread.name.startswith("lmlab"):
+        thread.join(10)
+for widget in list(__import__("ipywidgets").widgets.widget._instances.values()):
+    if not type(widget).__name__.startswith("_"):
+        widget.close()
+get_ipython().reset(new_session=False)
+__import__("gc").collect()
 """
 
 
@@ -89,9 +85,13 @@ class Lab:
         self._count_bytes(context)
         # a workspace each: JupyterLab sends a second page with the same one elsewhere, by loading it twice
         path = "" if route == "home" else f"{route}/workspaces/{Path(name).stem}/tree/{name}"
-        self.page.goto(f"{server.url}/{path}?token={server.token}")
-        self._wait(CONNECTED, "a connected kernel")
-        self._wait(NO_SPLASH, "the end of JupyterLab's greeting")
+        try:
+            self.page.goto(f"{server.url}/{path}?token={server.token}")
+            self._wait(CONNECTED, "a connected kernel")
+            self._wait(NO_SPLASH, "the end of JupyterLab's greeting")
+        except BaseException:
+            self.close()  # nobody else knows of it
+            raise
 
     # ------------------------------------------------------------ running
 
