@@ -88,7 +88,7 @@ def _learning_said(
         f"Step {two.step} of {steps}: ",
         model_name(0, NAMES[0]), " copy ", bold(percent(two.accuracy)), ", ",
         model_name(1, NAMES[1]), " ", bold(percent(one.accuracy)),
-        f" of what could be known; a blind guess gets {percent(1 / V)}. ",
+        " of what could be known. " if without else f" of what could be known; a blind guess gets {percent(1 / V)}. ",
     ]  # fmt: skip
     rise = jump(runs[0])
     if rise and without:
@@ -101,11 +101,11 @@ def _learning_said(
 
 def _roles_said(copiers: Sequence[str], looks_back: str) -> list[str | Span]:
     """What each head does; one that does neither is the control of the others."""
-    said: list[str | Span] = ["Now silence a head: ", bold(" and ".join(copiers)), " look at what followed before"]
-    said[2] = said[2] if len(copiers) > 1 else " looks at what followed before"
-    said += [", ", bold(looks_back), " at the token just before"]
+    many = len(copiers) > 1
+    said: list[str | Span] = ["Heads " if many else "Head ", bold(" and ".join(copiers)), " look" if many else " looks"]
+    said += [" at what followed before, ", bold(looks_back), " one token back"]
     neither = [name for name in HEADS if name != looks_back and name not in copiers]
-    return [*said, "; ", bold(" and ".join(neither)), " at neither: a control."] if neither else [*said, "."]
+    return [*said, ", ", bold(" and ".join(neither)), " at neither: a control."] if neither else [*said, "."]
 
 
 def _silence_said(
