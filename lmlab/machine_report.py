@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.metadata
+import importlib.util
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lmlab import user_folder
@@ -18,6 +22,8 @@ from lmlab.devices import default_threads, n_cores, pick_device, pick_dtype
 _VERSIONS = ("torch", "numpy", "jupyterlab", "ipykernel", "ipywidgets", "anywidget", "plotly")
 _FIRST_ANSWER_SECONDS = 1.5
 _KERNEL_BYTES = 300e6  # a kernel with torch and the town model
+_BUSY = 1.5  # tasks that want a core, for each core
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class FactTable:
 
 
 def doctor() -> MachineReport:
-    """Examine this machine; takes a second or two, opens no connection, and changes nothing.
+    """Examine this machine; takes a few seconds, opens no connection, and changes nothing.
 
     In a terminal: `lmlab doctor`. In a notebook `lab.doctor()` says "ready: True", `lab.doctor().table()` all of it.
     """
@@ -84,6 +90,7 @@ def doctor() -> MachineReport:
     torch_seconds = time.perf_counter() - started
     device = pick_device()
     answer, first_seconds = _shipped_model()
+    speed, slow_training = _training(device)
     facts = (
         Fact("lmlab", importlib.import_module("lmlab").__version__),
         Fact("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
@@ -96,9 +103,10 @@ def doctor() -> MachineReport:
         Fact("memory", _memory()),
         Fact("import torch", f"{torch_seconds:.2f} s" if torch_seconds > 0.05 else "already done"),
         answer,
+        *speed,
         _your_folder(),
     )
-    return MachineReport(facts, tuple(_what_is_slow(device.type, first_seconds)))
+    return MachineReport(facts, (*_what_is_slow(device.type, first_seconds), *slow_training))
 
 
 def _shipped_model() -> tuple[Fact, float]:
@@ -117,6 +125,43 @@ def _shipped_model() -> tuple[Fact, float]:
         wrong = f"the shipped model's probabilities sum to {total:.4f} and not to 1"
         return Fact("model town", wrong, wrong), seconds
     return Fact("model town", f"loads; first distribution after {seconds:.2f} s"), seconds
+
+
+def _training(device: Any) -> tuple[list[Fact], list[str]]:
+    """How fast this machine multiplies and trains, and what of that is slow and why."""
+    import torch
+
+    from lmlab.training.throughput import peak_of, trial_speed
+
+    fp32, bf16 = peak_of(device), peak_of(device, torch.bfloat16)
+    slow = []
+    products = f"{fp32.flops / 1e9:,.0f} GFLOP/s ({fp32.source})"
+    if device.type == "cpu":
+        products += f"; {bf16.flops / 1e9:,.1f} in bfloat16"
+        if bf16.flops < fp32.flops / 2:
+            slow.append(
+                f"bfloat16: this processor has no unit for it, and computes it {fp32.flops / bf16.flops:.0f} times "
+                "slower than float32: leave precision at fp32"
+            )
+    try:
+        speed = trial_speed(device)
+    except Exception as error:  # a device that cannot train is something to read here, not to fall over
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return [Fact("products", products), Fact("training", f"fails: {reason}", f"training fails: {reason}")], slow
+    tokens = f"{speed.tokens_per_second:,.0f} tokens a second (a model of 1 million weights, T 64, B 12)"
+    share = f"{100 * (speed.utilization or 0):.0f} % of the above (MFU)"
+    return [Fact("products", products), Fact("training", f"{tokens}, {share}"), _compiler(device)], slow
+
+
+def _compiler(device: Any) -> Fact:
+    """What torch.compile needs: Triton for a GPU, a C++ compiler for a processor."""
+    if device.type == "cuda":
+        there, what = importlib.util.find_spec("triton") is not None, "Triton"
+    else:
+        named = os.environ.get("CXX")
+        there = any(shutil.which(name) for name in ((named,) if named else ("c++", "g++", "clang++", "cl")))
+        what = "a C++ compiler"
+    return Fact("torch.compile", f"{what} is here" if there else f"cannot be used: {what} is missing")
 
 
 def _python() -> Fact:
@@ -157,7 +202,16 @@ def _device_name(device: Any) -> str:
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"{device}: {card.name}, {card.total_memory / 1e9:.0f} GB"
-    return f"{device}: {platform.processor() or platform.machine()}"
+    return f"{device}: {_processor()}"
+
+
+def _processor() -> str:
+    """The processor's name; Linux alone does not tell it through Python."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _bare(dtype: Any) -> str:
@@ -187,14 +241,48 @@ def _what_is_slow(device: str, first_seconds: float) -> list[str]:
     slow = []
     if device == "cpu":
         slow.append("no GPU: training cells take seconds; no lab needs one")
-    if n_cores() == 1:
-        slow.append("one core: a widget answers more slowly while a model trains")
+    slow += _slow_processor()
     if psutil.virtual_memory().available < 2 * _KERNEL_BYTES:
         slow.append("little memory is free: shut down notebooks that you do not use (each takes about 0.3 GB)")
     if first_seconds > _FIRST_ANSWER_SECONDS:
         slow.append(f"the first answer took {first_seconds:.1f} s instead of 1.5: the disk or the processor is busy")
     slow.append("the first training step of a notebook takes about a second longer: the optimizer is being loaded")
     return slow
+
+
+def _slow_processor() -> list[str]:
+    """Why the processor gives less than it could: one core, a quota, set threads, other programs, a battery."""
+    import psutil
+    import torch
+
+    slow, cores = [], n_cores()
+    if cores == 1:
+        slow.append("one core: a widget answers more slowly while a model trains")
+    quota = _cpu_quota()
+    if quota is not None and quota < cores:
+        slow.append(
+            f"this container may use {quota:.1f} of its {cores} cores: set OMP_NUM_THREADS={max(1, int(quota))}, since "
+            "more threads than that wait for each other"
+        )
+    if torch.get_num_threads() < default_threads():
+        slow.append(f"torch uses {torch.get_num_threads()} of {cores} cores: something set its threads")
+    elif os.environ.get("OMP_NUM_THREADS", "").isdigit() and default_threads() < cores - 1:
+        slow.append(f"OMP_NUM_THREADS is {os.environ['OMP_NUM_THREADS']}, so torch uses no more of {cores} cores")
+    busy = psutil.getloadavg()[0] / (os.cpu_count() or 1)
+    if busy > _BUSY:
+        slow.append(f"other programs keep the processor busy ({busy:.1f} tasks wait for each core)")
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is not None and battery.power_plugged is False:
+        slow.append("on battery: most laptops compute more slowly until they are plugged in")
+    return slow
+
+
+def _cpu_quota() -> float | None:
+    """How many cores' worth of time a container gets, by its control group (Linux); None where nothing limits it."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = _CPU_MAX.read_text(encoding="utf-8").split()
+        return int(quota) / int(period)  # "max" is no number: no limit
+    return None
 
 
 def _slow_rows(slow: tuple[str, ...]) -> list[tuple[str, str]]:

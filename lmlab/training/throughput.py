@@ -16,8 +16,12 @@ from functools import cache
 import torch
 from torch import nn
 
-from lmlab.models.transformer import Transformer
+from lmlab.data.batches import WindowStream
+from lmlab.models.transformer import Transformer, TransformerConfig
+from lmlab.training.loop import train
 from lmlab.training.metrics import MetricPoint
+from lmlab.training.objectives import next_token
+from lmlab.training.state import TrainState
 
 # Dense bf16 products (fp32 sums) in FLOP/s, from the makers' data sheets; where a sheet prints the figure "with
 # sparsity", half of it. A key is words of the name that torch gives the card; the first that fits counts.
@@ -36,8 +40,10 @@ CARDS = {
     "RTX 3090": 71e12,
     "MI300X": 1307.4e12,
 }
-MEASURED_WIDTH = 768  # a product of about a gigaflop: large enough for the caches not to hold all of it
+SMALL_WIDTH, MEASURED_WIDTH = 128, 768  # the large product is about a gigaflop, and does not fit the caches
 MEASURED_TIMES = 4
+PATIENCE_SECONDS = 0.25  # for one product
+TRIAL_T, TRIAL_B = 64, 12
 RECENT = 50  # steps over which speed is averaged
 
 
@@ -121,13 +127,33 @@ def peak_of(device: torch.device, dtype: torch.dtype = torch.float32) -> Peak:
 @cache
 def _measured(device: str, dtype: torch.dtype, threads: int) -> Peak:
     """The fastest of a few large matrix products: what a program can really get here."""
-    n = MEASURED_WIDTH if device == "cpu" else 8 * MEASURED_WIDTH
-    a = torch.rand(n, n, device=device).to(dtype)
+    n = SMALL_WIDTH
+    flops = _product_flops(device, dtype, n)
+    large = MEASURED_WIDTH if device == "cpu" else 8 * MEASURED_WIDTH
+    if 2 * large**3 < flops * PATIENCE_SECONDS:  # without a unit for bf16 a processor is a hundred times slower
+        n, flops = large, _product_flops(device, dtype, large)
+    on = f"{threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device
+    kind = str(dtype).removeprefix("torch.")
+    return Peak(flops, f"measured: {kind} products of {n} x {n}, {on}")
+
+
+def _product_flops(device: str, dtype: torch.dtype, n: int) -> float:
+    a = torch.rand(n, n, device=device, generator=torch.Generator(device).manual_seed(0)).to(dtype)
     seconds = []
     for _ in range(MEASURED_TIMES + 1):  # the first pays for what is loaded
         started = time.perf_counter()
         float((a @ a)[0, 0])  # read, since a GPU would otherwise only be told to begin
         seconds.append(time.perf_counter() - started)
-    on = f"{threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device
-    kind = str(dtype).removeprefix("torch.")
-    return Peak(2 * n**3 / min(seconds[1:]), f"measured: {kind} products of {n} x {n}, {on}")
+    return 2 * n**3 / min(seconds[1:])
+
+
+def trial_speed(device: torch.device, steps: int = 6) -> Throughput:
+    """The speed of the lab's own size of model here: a few steps on random tokens, the first left out."""
+    model = Transformer(TransformerConfig.tiny(), seed=0).to(device)
+    ids = torch.randint(0, model.vocab_size, (20_000,), generator=torch.Generator().manual_seed(0))
+    points: list[MetricPoint] = []
+    state = TrainState.begin(model, steps=steps)
+    train(state, WindowStream(ids, T=TRIAL_T, B=TRIAL_B), next_token, steps, lambda _, point: points.append(point))
+    speed = throughput(points, Speedometer(flops_per_token(model, TRIAL_T), peak_of(device).flops))
+    assert speed is not None
+    return speed
