@@ -14,6 +14,10 @@ FAULTS = """(root) => {
     const b = box(e);
     if (b.width && (b.left < frame.left - 1 || b.right > frame.right + 1)) found.push(`outside: ${name(e)}`);
   }
+  for (const e of root.querySelectorAll("h4")) {
+    const narrow = e.getClientRects().length && box(e).width < frame.width / 4;
+    if (e.scrollWidth > e.clientWidth + 1 || narrow) found.push(`squeezed: ${name(e)}`);
+  }
   parts.forEach((a, i) => parts.slice(i + 1).forEach((b) => {
     if (a.contains(b) || b.contains(a)) return;
     const p = box(a), q = box(b);

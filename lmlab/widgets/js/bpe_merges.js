@@ -3,7 +3,7 @@ function picture(ctx) {
   const merge = h("div", {class: "bpe-merge", style: {display: "flex", "align-items": "center", gap: "14px", margin: "0 0 24px", "flex-wrap": "wrap", "min-height": "44px", "font-size": "calc(var(--body)*1.4)"}});
   const h1 = h("h4"), chips = h("div", {style: {"line-height": 1, "max-height": "min(420px, 46vh)", overflow: "auto"}}), key = tintKey([[{background: "var(--m1)"}, "newest"]]);
   const race = h("div"), drawn = s("g"), axes = s("g"), curve = s("svg", {role: "img", "aria-label": "bytes per token by vocabulary size"}, axes, drawn), h2 = h("h4"), h3 = h("h4", {style: {"margin-top": "24px"}}, "Compression: bytes per token, by vocabulary size");
-  const own = h("div", {style: {display: "flex", gap: "12px 24px", "flex-wrap": "wrap", "margin-top": "20px"}}, ctx.input("text").box, ctx.input("vocab_size").box);
+  const own = h("div", {style: {display: "flex", gap: "12px 24px", "flex-wrap": "wrap", margin: "20px 0"}}, ctx.input("text").box, ctx.input("vocab_size").box);
   const right = h("div", {style: {flex: "none", "max-width": "100%"}}, h2, race, h3, curve), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chips, key, own);
   const cols = h("div", {class: "cols"}, left, right), stepper = h("div", {class: "lm-c", style: {"flex-direction": "row", gap: "8px"}}), el = h("div", {}, merge, cols);
   let v = null, log = null, packed = null, playing = 0, kept = new Map(), ruled = "";
