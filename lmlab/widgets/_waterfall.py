@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.split import pretokens
 from lmlab.widgets._style import number, percent
-from lmlab.widgets._surprise import shown_word, token_log_probs
+from lmlab.widgets._surprise import perplexity, shown_word, token_log_probs
 
 WORDS = 24  # columns that are drawn; what is between the first and the last of them is one column with its count
+SMALLEST = -600.0  # a log-probability below it is beyond the machine's numbers, or soon will be
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {"bits": math.log(2), "nats": 1.0}
 
 
@@ -42,6 +44,22 @@ class Mark:
     shown: tuple[str, ...]
 
 
+def shown_chance(log_prob: float) -> str:
+    """A probability given as its natural logarithm: never 0 unless it is, however long the text."""
+    if -math.inf < log_prob < SMALLEST:
+        return f"1 in {_power_of_ten(-log_prob)}"
+    return percent(math.exp(log_prob))
+
+
+def shown_perplexity(total: float, n: int) -> str:
+    """The perplexity of ``n`` words with this log-probability together; a power of ten where it is beyond reading."""
+    return _power_of_ten(-total / n) if -math.inf < total / n < -25 else number(perplexity(total, n))
+
+
+def _power_of_ten(nats: float) -> str:
+    return "10" + str(round(nats / math.log(10))).translate(_SUPERSCRIPT)
+
+
 def shown_cost(log_prob: float, unit: str) -> str:
     return number(-log_prob / UNITS[unit])
 
@@ -53,7 +71,7 @@ def mark_at(label: str, logs: Sequence[float], unit: str) -> Mark:
 def pieces_of(words: Sequence[tuple[str, list[float]]], yours: range, unit: str, *, start: int) -> list[Piece]:
     pieces, at, silent = [], start, [False] * (len(words[0][1]) if words else 0)
     for i, (word, logs) in enumerate(words):
-        shown = ["–" if silent[k] and p == -math.inf else percent(math.exp(p)) for k, p in enumerate(logs)]
+        shown = ["–" if silent[k] and p == -math.inf else shown_chance(p) for k, p in enumerate(logs)]
         silent = [was or p == -math.inf for was, p in zip(silent, logs, strict=True)]
         surprise = tuple(-p / UNITS[unit] for p in logs)
         costs = tuple("–" if p == "–" else number(value) for p, value in zip(shown, surprise, strict=True))
@@ -76,7 +94,7 @@ def gapped(pieces: list[Piece], unit: str) -> list[Piece]:
         gone[-1].end,
         surprise,
         tuple(number(value) for value in surprise),
-        tuple(percent(math.exp(-value * UNITS[unit])) for value in surprise),
+        tuple(shown_chance(-value * UNITS[unit]) for value in surprise),
         any(piece.yours for piece in gone),
         len(gone),
     )

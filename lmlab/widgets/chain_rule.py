@@ -17,8 +17,19 @@ from lmlab.text_model import TextModel
 from lmlab.tokenizer.split import pretokens
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans
-from lmlab.widgets._surprise import changed, perplexity, shown_word, token_log_probs, word_log_probs
-from lmlab.widgets._waterfall import UNITS, Mark, Piece, before_change, gapped, mark_at, pieces_of, shown_cost
+from lmlab.widgets._surprise import changed, shown_word, token_log_probs, word_log_probs
+from lmlab.widgets._waterfall import (
+    UNITS,
+    Mark,
+    Piece,
+    before_change,
+    gapped,
+    mark_at,
+    pieces_of,
+    shown_chance,
+    shown_cost,
+    shown_perplexity,
+)
 from lmlab.widgets.next_token import MODELS, town_truth
 
 SENTENCE = "the stock market crashed and investors panicked"
@@ -81,7 +92,7 @@ def chain_rule_view(
         words=tuple(pieces),
         totals=tuple(-value / UNITS[unit] for value in sums),
         total_cost=tuple(shown_cost(value, unit) for value in sums),
-        total_shown=tuple(percent(math.exp(value)) for value in sums),
+        total_shown=tuple(map(shown_chance, sums)),
         first=before,
         claim=stated,
     )
@@ -119,8 +130,8 @@ def _readout(
             bold(f"{shown_cost(total, unit)} {unit}"),
             " together, so the sentence has ",
         ]
-        said += ["probability ", bold(percent(math.exp(total)))]
-        said += [" and perplexity ", bold(number(perplexity(total, n))), " per word. "]
+        said += ["probability ", bold(shown_chance(total))]
+        said += [" and perplexity ", bold(shown_perplexity(total, n)), " per word. "]
         said += _your_word(words, yours, before, main, unit)
     for i, model in enumerate(models[:-1]):
         value = math.fsum(logs[i] for _, logs in words)
@@ -131,7 +142,7 @@ def _readout(
         said += [". " if value > -math.inf else ": the town never says this. "]
     if claim:
         said += [f"A probability of {claim.label} would be ", bold(f"{claim.shown[0]} {unit}")]
-        said += [", perplexity ", bold(number(perplexity(-claim.totals[0] * UNITS[unit], n))), " per word."]
+        said += [", perplexity ", bold(shown_perplexity(-claim.totals[0] * UNITS[unit], n)), " per word."]
     return spans(*said)
 
 

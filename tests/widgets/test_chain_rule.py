@@ -167,3 +167,13 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence(random_model: lab.TextMod
         ChainRule(random_model, truth="city")
     with pytest.raises(ValueError, match="bits or nats"):
         ChainRule(random_model, truth=None).unit = "bytes"
+
+
+@pytest.mark.parametrize("text", ["🦆🎉" * 60, "a" * 10_000, "the " * 400 + "🦆" * 300])
+def test_what_is_unlikely_beyond_the_machine_has_a_power_of_ten_and_no_zero(text: str) -> None:
+    w = ChainRule(lab.load("town"), text=text)
+    total = w.shown.totals[0] * math.log(2)
+    assert total > 700, "too likely to be a test"
+    power = str(round(total / math.log(10))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    assert w.shown.total_shown[0] == f"1 in 10{power}"
+    assert f"probability 1 in 10{power}" in w.sentence
