@@ -1,6 +1,6 @@
 """Train lab 09's sweep, one thread, and store its runs: `python -m tools.scaling_sweep`.
 
-About fifteen minutes of one processor. Every run is appended as soon as it is over, so a sweep that is cut off goes on
+About a quarter of an hour on one processor. Every run is appended as soon as it is over, so a sweep that is cut off goes on
 where it was; `--fresh` begins again.
 """
 

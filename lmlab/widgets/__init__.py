@@ -11,6 +11,7 @@ from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.induction_heads import InductionHeads
+from lmlab.widgets.iso_flop import IsoFLOP
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
@@ -19,6 +20,7 @@ from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
+from lmlab.widgets.scaling_laws import ScalingLaws
 from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.skill_curves import SkillCurves
@@ -42,6 +44,7 @@ __all__ = [
     "GenerationTree",
     "GuessingGame",
     "InductionHeads",
+    "IsoFLOP",
     "NGramTable",
     "NextToken",
     "ParameterGrowth",
@@ -50,6 +53,7 @@ __all__ = [
     "QuantizationBins",
     "Sampling",
     "ScaleLadder",
+    "ScalingLaws",
     "ShapeFlow",
     "ShiftedLabels",
     "SkillCurves",

@@ -43,11 +43,25 @@ def plotly_text(text: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Handle:
+    """A mark that the mouse drags up and down in the first plot, at ``x``: its height is the trait, in hundredths.
+
+    A control of the same trait does it by keyboard.
+    """
+
+    trait: str
+    x: float
+    least: float
+    most: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureView(View):
     """A view whose picture is a plotly specification: ``{"data": […], "layout": {…}}``, and its height in px."""
 
     figure: Mapping[str, Any]
     height: int = 360
+    handle: Handle | None = None
 
 
 class FigureWidget(LabWidget):

@@ -316,6 +316,26 @@ SAMPLES = {
         trait="seed",
         value=5,
     ),
+    "ScalingLaws": Sample(
+        (
+            "lab.widgets.ScalingLaws()",
+            "lab.widgets.ScalingLaws(guess=0.4).reveal()",
+            'lab.widgets.ScalingLaws(guess=1.2, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Your guess, nats above the floor",
+        trait="guess",
+        value=0.7,
+    ),
+    "IsoFLOP": Sample(
+        (
+            "lab.widgets.IsoFLOP()",
+            'lab.widgets.IsoFLOP(law="Besiroglu 2024", log_flops=25.6)',
+            "lab.widgets.IsoFLOP(lab.stored_sweep()[:9], log_flops=17.0)",
+        ),
+        name="Budget, FLOPs",
+        trait="log_flops",
+        value=23.0,
+    ),
     "TrainingMonitor": Sample(
         (
             "lab.widgets.TrainingMonitor(training(steps=12), held_out=corpus).wait()",

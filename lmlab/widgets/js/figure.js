@@ -43,6 +43,21 @@ function picture(ctx) {
     } else { const there = points(el.data[trace]); point = there[step(e, Math.max(0, there.indexOf(point)), 0, there.length - 1)]; }
     show(); return true;
   }
+  // a mark to be dragged: near its place in the first plot the mouse sets the trait, and plotly does not hear of it
+  let held = false;
+  function drag(e) {
+    const g = ctx.view().handle, {xaxis: X, yaxis: Y} = el._fullLayout || {};
+    if (!g || !X) return;
+    const box = el.getBoundingClientRect(), x = e.clientX - box.left - X._offset - X.d2p(g.x), y = e.clientY - box.top - Y._offset;
+    const near = Math.abs(x) < 28 && y > 0 && y < Y._length;
+    el.style.cursor = held || near ? "ns-resize" : "";
+    if (e.type === "pointerdown" && near) { held = true; el.setPointerCapture(e.pointerId); }
+    if (!held) return;
+    e.preventDefault(); e.stopPropagation();
+    if (e.type === "pointerup" || e.type === "pointercancel") { held = false; return; }
+    ctx.set(g.trait, Math.round(100 * Math.max(g.least, Math.min(g.most, Y.p2d(y)))) / 100);
+  }
+  for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) el.addEventListener(type, drag, true);
   const themed = x => typeof x === "string" && NAMED.test(x) ? ctx.color(x) : Array.isArray(x) ? x.map(themed)
     : x && typeof x === "object" && !ArrayBuffer.isView(x) ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, /ref$/.test(k) ? v : themed(v)])) : x;
   async function draw(v) {
