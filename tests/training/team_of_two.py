@@ -1,12 +1,15 @@
 """What two processes do together in `test_distributed.py`: every scenario in one pair, since torch takes long to load.
 
-Each process writes what it saw as JSON; the tests judge it.
+Each process writes what it saw as JSON; the tests judge it. Run by torchrun, it is a training in which the second
+process fails: `python -m tests.training.team_of_two FOLDER`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from lmlab.training.objectives import Objective, masked_token, next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.run import TrainingRun
 from lmlab.training.state import TrainState
-from lmlab.training.team import ALONE, Team
+from lmlab.training.team import ALONE, Team, team_here
 from tests.training.stand_ins import CountingStream, Pair, V, small_model
 
 STEPS = 20
@@ -141,13 +144,8 @@ def in_use(folder: Path, team: Team) -> dict[str, str]:
 
 def halves(folder: Path, team: Team) -> dict[str, Any]:
     """Ten steps in a folder; then, from a copy that nobody else writes to, the other ten together."""
-    first = a_run(folder / "half", team)
-    train_until(first, 10)
-    if team.rank == 0:
-        import shutil
-
-        shutil.copytree(folder / "half", folder / "together")
-    team.any(False)  # all wait for the copy
+    train_until(a_run(folder / "half", team), 10)
+    team.first(lambda: shutil.copytree(folder / "half", folder / "together"))
     second = a_run(folder / "together", team, resume=True, seed_of_weights=3).start().wait()
     return {"losses": [p.loss for p in second.log.points][10:]}
 
@@ -184,3 +182,23 @@ def work(rank: int, folder: Path, port: int) -> None:
             told[f"{parallel} nan"] = nan_in_one(place / "nan", both)
             told[f"{parallel} halves"] = halves(place, both)
     (folder / f"{rank}.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def fail(folder: Path) -> None:
+    """A training whose second process meets an error of its own in the sixth step."""
+
+    def failing(model: torch.nn.Module, batch: Pair, generator: torch.Generator) -> torch.Tensor:
+        if team.rank == 1 and run.state.step == 5:
+            raise ValueError("the second process has run out of geese.")
+        return next_token(model, batch, generator)
+
+    with team_here("ddp") as team:
+        run = a_run(folder, team, objective=failing)
+        run.start().wait()
+
+
+if __name__ == "__main__":
+    try:
+        fail(Path(sys.argv[1]))
+    except RuntimeError as error:
+        sys.exit(f"said: {error}")
