@@ -88,7 +88,7 @@ def _learning_said(
         f"Step {two.step} of {steps}: ",
         model_name(0, NAMES[0]), " copy ", bold(percent(two.accuracy)), ", ",
         model_name(1, NAMES[1]), " ", bold(percent(one.accuracy)),
-        " of what could be known. " if without else f" of what could be known; a blind guess gets {percent(1 / V)}. ",
+        ". " if without else f" of what could be known; a blind guess gets {percent(1 / V)}. ",
     ]  # fmt: skip
     rise = jump(runs[0])
     if rise and without:
