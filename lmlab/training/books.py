@@ -52,7 +52,7 @@ class Books:
         self.warnings: list[str] = []
         self.last: nn.Module | None = None
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Take the folder, and go to where its latest checkpoint is. Raises RunFolderError or CheckpointError."""
         if not self.kept:
             return

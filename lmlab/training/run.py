@@ -122,7 +122,7 @@ class TrainingRun:
         """Begin, in a thread. A run that was started already is left as it is."""
         if self._thread is not None:
             return self
-        self._books.open()
+        self._books.begin()
         self._status = "running"
         # A daemon: a kernel that is shut down takes the training with it, and the last checkpoint stays.
         self._thread = threading.Thread(target=self._work, name="lmlab-training", daemon=True)
