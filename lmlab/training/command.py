@@ -60,14 +60,14 @@ def _train(plan: Recipe, folder: RunFolder, resume: bool, team: Team, say: Progr
     try:
         run, tokenizer = prepare(plan, folder, resume, say, team)
         say.speedometer = run.log.measure = speedometer_of(run, plan)
+        if plan.corpus.name == "town" and team.rank == 0:
+            say.floor = floors(tokenizer, Town(plan.corpus.dialect), n=5)["all"].nats_per_token
     except KeyboardInterrupt:
         say.line("Interrupted before the first step; nothing was written.")
         return INTERRUPTED
     run.start()
     if team.rank == 0:
         _keep_recipe(run, folder, plan, resume)
-        if plan.corpus.name == "town":
-            say.floor = floors(tokenizer, Town(plan.corpus.dialect), n=5)["all"].nats_per_token
     interrupted = _watch(run, say)
     for warning in [*run.warnings, *([run.log.warning] if run.log.warning else [])]:
         say.line(warning)

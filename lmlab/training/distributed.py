@@ -165,6 +165,7 @@ def joined(parallel: Parallel) -> Iterator[Processes]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, device_id=device if device.type == "cuda" else None)
     team = Processes(parallel, device)
+    team.restarted = team.any(team.restarted)  # torchrun counts for each machine apart
     try:
         yield team
     except (TrainingDiverged, BatchesEnded, FirstFailed):
