@@ -95,11 +95,14 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
+    from lmlab.training.other_process import terminal as terminal
     from lmlab.training.run import TrainingRun as TrainingRun
+    from lmlab.training.scaling_study import around_the_best as around_the_best
     from lmlab.training.scaling_study import best_of_each_budget as best_of_each_budget
     from lmlab.training.scaling_study import held_out_runs as held_out_runs
     from lmlab.training.scaling_study import stored_sweep as stored_sweep
     from lmlab.training.state import TrainState as TrainState
+    from lmlab.user_folder import new_run_folder as new_run_folder
 
 __version__ = "0.1.0"
 
@@ -153,6 +156,8 @@ _HOME = {
     "train": "lmlab.training.loop",
     "TrainState": "lmlab.training.state",
     "TrainingRun": "lmlab.training.run",
+    "terminal": "lmlab.training.other_process",
+    "new_run_folder": "lmlab.user_folder",
     "next_token": "lmlab.training.objectives",
     "masked_token": "lmlab.training.objectives",
     # what it costs
@@ -178,6 +183,7 @@ _HOME = {
     "fit_surface": "lmlab.scaling",
     "fit_valley": "lmlab.scaling",
     "interval": "lmlab.scaling",
+    "around_the_best": "lmlab.training.scaling_study",
     "best_of_each_budget": "lmlab.training.scaling_study",
     "held_out_runs": "lmlab.training.scaling_study",
     "stored_sweep": "lmlab.training.scaling_study",
