@@ -169,6 +169,8 @@ class TrainingRun:
 
     def snapshot(self) -> nn.Module:
         """A copy of the model as it is between two steps; the run goes on meanwhile."""
+        if self._team.size > 1 and self._books.last is None:
+            raise RuntimeError("Several processes train this model; look at its checkpoints, or wait for its end.")
         return self._between_steps(lambda: copy.deepcopy(self._books.last or self.state.model).eval())
 
     def save(

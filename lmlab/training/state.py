@@ -53,7 +53,7 @@ class TrainState:
     ) -> TrainState:
         """The state before the first step.
 
-        precision: "fp32", "bf16", or "auto", which is bf16 on an NVIDIA card. compile: have torch.compile translate
+        precision: "fp32", "bf16", or "auto", which is bf16 where that is faster. compile: have torch.compile translate
         the step, which takes about a minute and pays for long runs on a GPU alone.
         Raises ValueError for steps below 1, a seed that is not 0 or above, and what is no precision.
         """
@@ -67,6 +67,9 @@ class TrainState:
         step_module = team.wrap(scored)
         optimizer = make_optimizer(model, settings)
         team.adapt(optimizer)
+        device = next(model.parameters()).device
+        if precision == "auto":  # measured, and so by one for all
+            precision = team.first(lambda: pick_precision(device, "auto"))
         return cls(
             model=model,
             optimizer=optimizer,
@@ -78,7 +81,7 @@ class TrainState:
             step_module=step_module,
             team=team,
             accumulate=accumulate,
-            precision=pick_precision(next(model.parameters()).device, precision),
+            precision=pick_precision(device, precision),
         )
 
     @property

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from lmlab.data.batches import Batch
 from lmlab.data.masked import MaskedStream
+from lmlab.training import precision
 from lmlab.training.checkpoint import read_checkpoint, write_checkpoint
 from lmlab.training.loop import train
 from lmlab.training.metrics import MetricPoint
@@ -131,8 +132,24 @@ def test_bf16_learns_the_same_and_is_not_the_same() -> None:
     assert [p.loss for p in rough] == pytest.approx([p.loss for p in exact], abs=0.03)
 
 
-def test_auto_is_fp32_where_there_is_no_card() -> None:
-    assert TrainState.begin(small_model(), steps=1, precision="auto").precision == "fp32"
+@pytest.mark.parametrize(("factor", "expected"), [(100, "fp32"), (0.5, "bf16")])
+def test_auto_takes_what_is_faster_here(factor: float, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def clock() -> float:  # between two looks a product in float32 takes 1, one in bf16 `factor`
+        nonlocal now, looks
+        looks += 1
+        now += 0.0 if looks % 2 else (1.0 if looks <= 10 else factor)
+        return now
+
+    looks = 0
+    precision.bf16_pays.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(precision.time, "perf_counter", clock)
+        picked = precision.pick_precision(CPU, "auto")
+    assert picked == expected
+    assert TrainState.begin(small_model(), steps=1, precision="auto").precision == expected
+    precision.bf16_pays.cache_clear()
 
 
 @pytest.mark.parametrize("name", STREAMS)
