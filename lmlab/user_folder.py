@@ -49,6 +49,21 @@ def runs_folder() -> Path:
     return home() / "runs"
 
 
+def new_run_folder(name: str) -> Path:
+    """An empty folder of this name, or name-2, name-3 …, among the student's own runs: a notebook can be run again.
+
+    Raises ValueError for a name that is more than a name.
+    """
+    if not name or Path(name).name != name:
+        raise ValueError(f"{name!r} is not a plain name; a run folder is named like 'news'.")
+    for number in range(1, 100_000):
+        place = runs_folder() / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(parents=True)
+            return place
+    raise OSError(f"{runs_folder()} holds too many runs named {name}; delete some.")
+
+
 def place_for(path: Path | str) -> Path:
     """Where to write `path`: as it stands; a relative path in a read-only folder goes to `runs_folder()`.
 

@@ -29,6 +29,8 @@ LABS = {  # the file of exercises here -> the notebook
     "tokenization": "05_tokenization",
     "neural": "06_neural",
     "attention": "07_attention",
+    "training": "08_training",
+    "scaling": "09_scaling",
 }
 
 

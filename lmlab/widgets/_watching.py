@@ -21,7 +21,7 @@ from lmlab.text_model import TextModel
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.training.following import RunElsewhere, RunHere
 
-SAMPLE_TOKENS, SAMPLES, HELD_OUT = 24, 60, 32
+SAMPLE_TOKENS, SAMPLES, HELD_OUT = 24, 60, 128
 REST = 2.0  # seconds between two looks at the model, at least
 LOOKS = 12  # looks at the model in one training, about
 
@@ -33,7 +33,7 @@ def floor_of(tokenizer: Tokenizer, dialect: str, families: tuple[str, ...]) -> f
 
 
 def held_out_rows(corpus: Corpus, tokenizer: Tokenizer, T: int) -> Tensor:
-    """(B, T + 1) ids of a corpus that is not trained on; B is 32 at most. Raises ValueError where it is too short."""
+    """(B, T + 1) ids of a corpus that is not trained on; B is 128 at most. Raises ValueError where it is too short."""
     ids = corpus.ids(tokenizer)
     n = min(HELD_OUT, len(ids) // (T + 1))
     if n < 1:

@@ -152,6 +152,11 @@ class SkillCurves(FigureWidget):
         return {family: [found[family] for found in at] for family in self._families}
 
     @property
+    def families(self) -> tuple[str, ...]:
+        """The families that are measured."""
+        return self._families
+
+    @property
     def steps(self) -> list[int]:
         """The step of every snapshot; its number, from 1, where nobody knows."""
         known = all(s.step > 0 for s in self._snapshots)

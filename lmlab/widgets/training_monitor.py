@@ -202,7 +202,7 @@ class TrainingMonitor(LabWidget):
     def points(self) -> list[tuple[int, float]]:
         """(step, loss) of every step seen so far."""
         with self._lock:
-            return [(int(step), loss) for step, loss in zip(self._curve["step"], self._curve["loss"], strict=True)]
+            return [(int(s), float(x)) for s, x in zip(self._curve["step"], self._curve["loss"], strict=True)]
 
     @property
     def held_out_losses(self) -> list[tuple[int, float]]:
@@ -260,6 +260,21 @@ class TrainingMonitor(LabWidget):
         super().wait()
         if isinstance(self._source, RunHere) and self._source.run.error is not None:
             self._source.run.wait()
+        return self
+
+    def wait_for(self, step: int, timeout: float = 600.0) -> TrainingMonitor:
+        """Return when the training has come this far, or goes no further for now."""
+        end, begun = time.monotonic() + timeout, False
+        while not len(self._curve) or self._curve["step"][-1] < step:
+            with self._lock:
+                self._curve.add(self._source.fresh())  # sooner than the next drawing
+            begun = begun or self._source.status != "not started"
+            if time.monotonic() > end:
+                raise TimeoutError(f"Step {step:,} was not reached within {timeout:g} seconds.")
+            if begun and self._source.status not in ("running", "not started"):
+                break
+            time.sleep(0.02)
+        self._look()
         return self
 
     # ------------------------------------------------------------ steering

@@ -22,7 +22,20 @@ from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._candidates import Column, Row, column, divergence, likely_tokens
 from lmlab.widgets._snapshots import Snapshot, snapshots_of
-from lmlab.widgets._style import Span, Spans, bold, model_name, mono, number, percent, spans, token_name, visible
+from lmlab.widgets._style import (
+    Span,
+    Spans,
+    bold,
+    count,
+    model_name,
+    mono,
+    number,
+    percent,
+    safe_html,
+    spans,
+    token_name,
+    visible,
+)
 
 ROWS, TOKENS, WRITES = 6, 32, 24  # bars; tokens whose attention is drawn; tokens of the text
 
@@ -129,7 +142,8 @@ class TrainingTimeline(LabWidget):
 
     Snapshots are text models, model folders, or a run's folder with its snapshots/; without any, the shipped model's.
     `at` is the snapshot shown, `layer` and `head` the attention. `truth="town"` compares with the exact distribution,
-    None with nothing.
+    None with nothing. `fresh` says that the models were trained just now: what a notebook stores is then what was
+    asked, and no digits that only this machine found.
     """
 
     kind = "training_timeline"
@@ -149,6 +163,7 @@ class TrainingTimeline(LabWidget):
         self,
         *snapshots: TextModel | str | os.PathLike[str],
         truth: str | TextModel | None = "town",
+        fresh: bool = False,
         **traits: Any,
     ) -> None:
         self.snapshots = snapshots_of(snapshots, "TrainingTimeline")
@@ -158,6 +173,7 @@ class TrainingTimeline(LabWidget):
         tok = self.snapshots[-1].model.tokenizer
         if truth == "town" and tok.bos_id is not None:
             self._truth = TextModel(TownTruth(tok), tok, name="truth")
+        self._fresh = fresh
         self._answered: tuple[str, TimelineView, bytes] | None = None
         n = len(self.snapshots)
         config = getattr(self.snapshots[-1].model.model, "config", None)
@@ -177,3 +193,16 @@ class TrainingTimeline(LabWidget):
         assert self._answered is not None
         self.patterns = self._answered[2]
         super().publish(view)
+
+    def __repr__(self) -> str:
+        return f"{self._name}: {self._facts}" if self._fresh else super().__repr__()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        if self._fresh:
+            data["text/html"] = safe_html(spans(self._facts))
+        return data, metadata
+
+    @property
+    def _facts(self) -> str:
+        return f"{count(len(self.snapshots), 'snapshot')} after “{visible(self.prompt).replace('·', ' ')[-40:]}”"

@@ -158,7 +158,7 @@ def test_it_shows_every_point_of_the_run(run: lab.TrainingRun, tokenizer: lab.To
     assert repr(w) == "TrainingMonitor: 30 steps, seed 0", "what the notebook stores is true on every machine"
     step, loss = w.held_out_losses[-1]
     rows = lab.corpus(text="the stock market rose. the mayor " * 30).ids(tokenizer)
-    n = min(32, len(rows) // 17)
+    n = min(128, len(rows) // 17)
     rows = rows[: n * 17].view(n, 17)
     by_hand = torch.nn.functional.cross_entropy(run.model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
     assert (step, loss) == (30, pytest.approx(by_hand.item(), abs=1e-5))
