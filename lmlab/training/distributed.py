@@ -138,10 +138,8 @@ class Processes(Team):
     def put(self, state: TrainState, weights: dict[str, Tensor], moments: Moments, step: int) -> None:
         set_model_state_dict(state.model, dict(weights), options=FROM_FIRST)
         everything: dict[str, Any] = dict(get_optimizer_state_dict(state.model, state.optimizer))
-        slots = {name: dict(slot) for name, slot in moments.items()}
-        for slot in slots.values():
-            if "momentum" not in slot:
-                slot["step"] = torch.tensor(float(step))  # each its own: the optimizer counts on in place
+        # Each parameter has a counter of its own: the optimizer counts on in place.
+        slots = {name: {**slot, "step": torch.tensor(float(step))} for name, slot in moments.items()}
         set_optimizer_state_dict(state.model, state.optimizer, everything | {"state": slots}, options=FROM_FIRST)
 
 

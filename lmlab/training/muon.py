@@ -46,6 +46,8 @@ class MuonAdamW(torch.optim.AdamW):
             if p.grad is not None:
                 by_shape[tuple(p.shape)].append(p)
         for shape, parameters in by_shape.items():
+            for p in parameters:
+                self.state[p].setdefault("step", torch.zeros(()))  # never counted; AdamW's loading wants one in each
             momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
             gradients = [p.grad for p in parameters if p.grad is not None]
             torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)

@@ -89,9 +89,7 @@ class Team:
         for name, slot in moments.items():
             device = parameters[name].device
             mine = {key: moment.to(device, copy=True) for key, moment in slot.items()}
-            if "momentum" not in mine:  # Muon counts no steps
-                mine["step"] = torch.tensor(float(step), device=device)
-            state.optimizer.state[parameters[name]] = mine
+            state.optimizer.state[parameters[name]] = {**mine, "step": torch.tensor(float(step), device=device)}
 
 
 ALONE = Team()

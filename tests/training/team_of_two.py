@@ -59,6 +59,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Objective, dict[str, Any]]] = {
     "muon": (Ragged, next_token, {"settings": MUON}),
     "bf16": (Ragged, next_token, {"settings": ADAMW, "precision": "bf16"}),
 }
+RESUMED = ("next_token", "muon")
 
 
 def losses(kind: str, team: Team = ALONE, steps: int = STEPS) -> dict[str, list[float]]:
@@ -142,11 +143,11 @@ def in_use(folder: Path, team: Team) -> dict[str, str]:
     return {"said": ""}
 
 
-def halves(folder: Path, team: Team) -> dict[str, Any]:
+def halves(folder: Path, settings: OptimizerSettings, team: Team) -> dict[str, Any]:
     """Ten steps in a folder; then, from a copy that nobody else writes to, the other ten together."""
-    train_until(a_run(folder / "half", team), 10)
+    train_until(a_run(folder / "half", team, settings=settings), 10)
     team.first(lambda: shutil.copytree(folder / "half", folder / "together"))
-    second = a_run(folder / "together", team, resume=True, seed_of_weights=3).start().wait()
+    second = a_run(folder / "together", team, settings=settings, resume=True, seed_of_weights=3).start().wait()
     return {"losses": [p.loss for p in second.log.points][10:]}
 
 
@@ -180,7 +181,8 @@ def work(rank: int, folder: Path, port: int) -> None:
             told[f"{parallel} stopped"] = stopped_by_the_other(place / "stopped", both)
             told[f"{parallel} in use"] = in_use(place / "stopped", both)
             told[f"{parallel} nan"] = nan_in_one(place / "nan", both)
-            told[f"{parallel} halves"] = halves(place, both)
+            for kind in RESUMED:
+                told[f"{parallel} halves {kind}"] = halves(place / kind, KINDS[kind][2]["settings"], both)
     (folder / f"{rank}.json").write_text(json.dumps(told), encoding="utf-8")
 
 

@@ -24,7 +24,7 @@ from lmlab.training.metrics import read_metrics
 from lmlab.training.run_folder import RunFolder, RunFolderError
 from lmlab.training.state import TrainState
 from tests.training.stand_ins import small_model
-from tests.training.team_of_two import KINDS, PARALLELS, STEPS, Ragged, a_run, losses, work
+from tests.training.team_of_two import KINDS, PARALLELS, RESUMED, STEPS, Ragged, a_run, losses, work
 
 ROOT = Path(__file__).parents[2]
 slow = pytest.mark.slow
@@ -104,14 +104,16 @@ def test_one_asked_to_stop_stops_both_with_a_checkpoint_and_they_resume(
 
 @slow
 @both
+@pytest.mark.parametrize("kind", RESUMED)
 def test_ten_steps_together_a_checkpoint_and_ten_more_whoever_takes_them(
-    folder: Path, told: list[dict[str, Any]], undisturbed: list[float], parallel: str
+    folder: Path, told: list[dict[str, Any]], parallel: str, kind: str
 ) -> None:
     """The checkpoint is whole: the two go on from it as if nothing had been, and so does one process alone."""
-    together = told[0][f"{parallel} halves"]["losses"]
-    assert together == told[0][f"{parallel} next_token"]["losses"][10:], "resumed by the same processes: every bit"
-    alone = a_run(folder / parallel / "half", resume=True, seed_of_weights=8).start().wait()
-    assert [p.loss for p in alone.log.points] == pytest.approx(undisturbed, abs=1e-5)
+    together = told[0][f"{parallel} halves {kind}"]["losses"]
+    assert together == told[0][f"{parallel} {kind}"]["losses"][10:], "resumed by the same processes: every bit"
+    settings = KINDS[kind][2]["settings"]
+    alone = a_run(folder / parallel / kind / "half", settings=settings, resume=True, seed_of_weights=8).start().wait()
+    assert [p.loss for p in alone.log.points] == pytest.approx(losses(kind)["losses"], abs=1e-5)
     assert any("processes=2, this run has 1" in warning for warning in alone.warnings)
 
 
