@@ -330,7 +330,7 @@ SAMPLES = {
         (
             "lab.widgets.IsoFLOP()",
             'lab.widgets.IsoFLOP(law="Besiroglu 2024", log_flops=25.6)',
-            "lab.widgets.IsoFLOP(lab.stored_sweep()[:9], log_flops=17.0)",
+            'lab.widgets.IsoFLOP(lab.stored_sweep()[:9], question="<img src=x onerror=window.__pwned=1>")',
         ),
         name="Budget, FLOPs",
         trait="log_flops",
@@ -339,7 +339,7 @@ SAMPLES = {
     "TrainingMonitor": Sample(
         (
             "lab.widgets.TrainingMonitor(training(steps=12), held_out=corpus).wait()",
-            "lab.widgets.TrainingMonitor(training(steps=6, seed=1), floor=0.7, smoothing=2).wait()",
+            "lab.widgets.TrainingMonitor(training(steps=30, seed=1), floor=0.7, smoothing=2).wait()",
             'lab.widgets.TrainingMonitor(training(steps=5), prompt="<img src=x onerror=window.__pwned=1>").wait()',
         ),
         name="Smoothing, in steps",
@@ -350,7 +350,7 @@ SAMPLES = {
         (
             'lab.widgets.TrainingTimeline(*moments, prompt="the stock market crashed and investors")',
             'lab.widgets.TrainingTimeline(*moments, truth=None, prompt="the stock", at=0)',
-            'lab.widgets.TrainingTimeline(hostile, trigram, truth=None, prompt="the stock market")',
+            'lab.widgets.TrainingTimeline(hostile, trigram, truth=None, prompt="the stock market", at=0)',
         ),
         name="prompt",
         trait="prompt",
