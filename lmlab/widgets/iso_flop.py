@@ -89,11 +89,11 @@ def large(value: float) -> str:
     return f"{x:,.{digits}f}{NARROW}{unit}".strip(NARROW)
 
 
-def iso_view(law: str, flops: float, own: Sequence[OwnValley]) -> FigureView:
+def iso_view(law: str, flops: float, own: Sequence[OwnValley], question: str = "") -> FigureView:
     """What IsoFLOP shows of a formula at a budget, beside our own valleys. Pure."""
     surface = SURFACES[law]
     return FigureView(
-        question="How large a model for my budget?",
+        question=question or "How large a model for my budget?",
         about=f"IsoFLOP · {law} · our sweep",
         readout=_said(law, flops, own),
         foot=spans(
@@ -112,7 +112,7 @@ def iso_view(law: str, flops: float, own: Sequence[OwnValley]) -> FigureView:
             ),
         ],
         figure={"data": [*_formula_traces(surface, flops), *_own_traces(own)], "layout": _layout(surface, own)},
-        height=380,
+        height=345,
     )  # fmt: skip
 
 
@@ -201,8 +201,8 @@ def _own_traces(own: Sequence[OwnValley]) -> list[dict[str, Any]]:
 def _layout(surface: LossSurface, own: Sequence[OwnValley]) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.02, "font": {"color": "ink"}}
     notes: list[dict[str, Any]] = [
-        {**head, "text": "<b>The formula</b>: loss, nats a token", "xref": "x domain", "yref": "y domain"},
-        {**head, "text": "<b>Our runs</b>: loss, nats a token", "xref": "x2 domain", "yref": "y2 domain"},
+        {**head, "text": "<b>The formula</b>: loss, nats", "xref": "x domain", "yref": "y domain"},
+        {**head, "text": "<b>Our runs</b>: loss, nats", "xref": "x2 domain", "yref": "y2 domain"},
     ]
     for decade in DECADES:
         x, y = _curve(surface, 10.0**decade)
@@ -219,15 +219,15 @@ def _layout(surface: LossSurface, own: Sequence[OwnValley]) -> dict[str, Any]:
     sizes = [p.n_params for each in own for p in each.runs]
     low, high = math.log10(min(sizes)), math.log10(max(sizes))
     lower, upper = (math.log10(surface.optimum(10**e).n_params) for e in (LEAST, MOST))
-    ticks = [1e4, 2e4, 5e4, 1e5, 2e5, 5e5]
-    size = {"type": "log", "title": {"text": "N, parameters (log scale)"}, "fixedrange": True}
-    decades = [10.0**e for e in range(math.ceil(lower - 1), math.floor(upper + 2) + 1)]
+    ticks = [1e4, 3e4, 1e5, 3e5, 1e6]
+    size = {"type": "log", "title": {"text": "N, parameters (log scale)"}, "fixedrange": True, "tickangle": 0}
+    decades = [10.0**e for e in range(math.ceil(lower - 1), math.floor(upper + 2) + 1, 2)]
     loss = {"fixedrange": True, "zeroline": False}
     return {
         "xaxis": {**size, "domain": [0, 0.52], "range": [lower - 1, upper + 2.2], "tickvals": decades,
                   "ticktext": [_tick(t) for t in decades]},
         "yaxis": {**loss, "range": [1.5, 5.2]},
-        "xaxis2": {**size, "domain": [0.6, 1], "anchor": "y2", "range": [low - 0.08, high + 0.3], "tickvals": ticks,
+        "xaxis2": {**size, "domain": [0.6, 1], "anchor": "y2", "range": [low - 0.08, high + 0.42], "tickvals": ticks,
                    "ticktext": [_tick(t) for t in ticks]},
         "yaxis2": {**loss, "anchor": "x2"},
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
@@ -245,7 +245,8 @@ class IsoFLOP(FigureWidget):
     """Curves of equal FLOPs: of a published formula (`law` "Hoffmann 2022" or "Besiroglu 2024") at a budget of
     10 ** `log_flops`, and of our own runs, with their fitted lowest points.
 
-    `runs` are other runs than the ones that ship. `valleys` are the fits, `best` what the formula says is best.
+    `runs` are other runs than the ones that ship, `question` is another heading. `valleys` are the fits, `best` what
+    the formula says is best.
     """
 
     controls = ("log_flops", "law")
@@ -257,7 +258,8 @@ class IsoFLOP(FigureWidget):
         sync=True, control=Control("segments", "Constants", options=tuple((name, name) for name in SURFACES))
     )
 
-    def __init__(self, runs: Sequence[ScalingPoint] | None = None, **traits: Any) -> None:
+    def __init__(self, runs: Sequence[ScalingPoint] | None = None, *, question: str = "", **traits: Any) -> None:
+        self._question = question
         self.valleys = own_valleys(stored_sweep() if runs is None else runs)
         if not self.valleys:
             raise ValueError("IsoFLOP needs at least one run; leave `runs` out for those that ship.")
@@ -269,4 +271,4 @@ class IsoFLOP(FigureWidget):
         return SURFACES[self.law].optimum(10**self.log_flops)
 
     def compute(self) -> FigureView:
-        return iso_view(self.law, 10**self.log_flops, self.valleys)
+        return iso_view(self.law, 10**self.log_flops, self.valleys, self._question)

@@ -75,7 +75,8 @@ def laws_view(runs: Runs, held_out: ScalingPoint, law: Law, shown: Shown) -> Fig
         readout=_said(runs, held_out, law, shown),
         foot=spans(
             f"{len(runs)} stored runs, 2 layers, 6 to 128 wide, every token read once · C = 6·N·D, N all parameters · "
-            f"floor {law.floor:.3f}: the truth's own loss on the same 300 documents · line: power law through the best "
+            f"floor {law.floor:.3f}: the truth's own loss on the same 300 documents · right answers: mean of "
+            f"{len(held_out.accuracy)} families · line: power law through the best "
             f"run of each budget; bar: 90 % of {RESAMPLED} resampled surfaces · live: C {power_of_ten(LIVE_FLOPS, 0)}"
         ),
         labels={"guess": "Your guess, nats above the floor"} | ({} if shown.guess else {"guess:value": "–"}),
@@ -86,7 +87,7 @@ def laws_view(runs: Runs, held_out: ScalingPoint, law: Law, shown: Shown) -> Fig
                 for p in sorted(rows, key=lambda p: p.flops)
             ),
         ],
-        figure={"data": _traces(runs, held_out, law, shown), "layout": _layout(law, held_out, shown)},
+        figure={"data": _traces(runs, held_out, law, shown), "layout": _layout(held_out)},
         height=380,
         handle=Handle(trait="guess", x=held_out.flops, least=0.01, most=HIGHEST),
     )
@@ -170,21 +171,27 @@ def _traces(runs: Runs, held_out: ScalingPoint, law: Law, shown: Shown) -> list[
     return traces
 
 
-def _layout(law: Law, held_out: ScalingPoint, shown: Shown) -> dict[str, Any]:
+def _layout(held_out: ScalingPoint) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.02, "font": {"color": "ink"}}
     at = math.log10(held_out.flops)
-    place = {"xref": "x", "yref": "y domain", "showarrow": False, "xanchor": "center", "font": {"color": "ink-2"}}
+    place = {
+        "xref": "x",
+        "yref": "y domain",
+        "showarrow": False,
+        "xanchor": "right",
+        "xshift": -6,
+        "font": {"color": "ink-2"},
+    }
     notes = [
-        {**head, "text": f"<b>Loss above the floor</b> of {law.floor:.2f}, nats a token (log scale)",
+        {**head, "text": "<b>Above the floor</b>, nats (log)",
          "xref": "x domain", "yref": "y domain"},
-        {**head, "text": f"<b>Right answers</b>, mean of {len(held_out.accuracy)} families, %",
-         "xref": "x2 domain", "yref": "y2 domain"},
+        {**head, "text": "<b>Right answers</b>, %", "xref": "x2 domain", "yref": "y2 domain"},
         {**place, "x": at, "y": 0.98, "yanchor": "top", "text": "the next budget"},
     ]  # fmt: skip
     dashed = {"type": "line", "x0": held_out.flops, "x1": held_out.flops, "y0": 0, "y1": 0.9, "yref": "y domain",
               "line": {"color": "ink", "width": 1, "dash": "dot"}}  # fmt: skip
     decades = [1e10, 1e11, 1e12]
-    flops = {"type": "log", "title": {"text": "C, FLOPs of training (log scale)"}, "fixedrange": True,
+    flops = {"type": "log", "title": {"text": "C, FLOPs (log scale)"}, "fixedrange": True,
              "tickvals": decades, "ticktext": ["10¹⁰", "10¹¹", "10¹²"],
              "range": [math.log10(LIVE_FLOPS) - 0.25, at + 0.3]}  # fmt: skip
     ticks = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5]
