@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -41,6 +42,8 @@ def forked(work: Callable[[], object]) -> int:
         try:
             work()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return pid
@@ -97,6 +100,7 @@ def step_of_latest(folder: Path, steps: int = STEPS) -> int:
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
+    run_in(folder)  # whatever an optimizer loads, it loads here, once, and not in every child
     chance, in_save, steps = random.Random(seed), 0, [0]
     _, save_seconds = kill_once(folder, 6, 0.0)
     for _ in range(kills):
