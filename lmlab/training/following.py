@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 
@@ -24,27 +24,6 @@ from lmlab.training.run import Status, TrainingRun
 from lmlab.training.run_folder import RunFolder
 
 AT_ONCE = 16_000_000  # bytes of metrics.jsonl that are read in one go
-
-
-class Followed(Protocol):
-    """A training that is watched. `fresh` gives the points since the last call; one with a step that was seen before
-    says that the run went back to a checkpoint, and that all later points of before are void."""
-
-    name: str
-    can_steer: bool
-
-    def fresh(self) -> Sequence[MetricPoint]: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def steps(self) -> int | None: ...
-    @property
-    def trouble(self) -> str: ...
-    @property
-    def tokenizer(self) -> Tokenizer | None: ...
-    @property
-    def newest(self) -> int | None: ...
-    def model(self) -> tuple[int, TextModel] | None: ...
 
 
 class MetricTail:
@@ -84,6 +63,7 @@ class RunHere:
         self._seen = 0
 
     def fresh(self) -> Sequence[MetricPoint]:
+        """The points since the last call. A step that was seen before voids all from there on: it went back."""
         if len(self.run.log) < self._seen:  # a resumed run reads its folder when it starts
             self._seen = 0
         points = self.run.log.since(self._seen)
@@ -139,6 +119,7 @@ class RunElsewhere:
         self._recipe: tuple[float, Recipe] | None = None
 
     def fresh(self) -> Sequence[MetricPoint]:
+        """The points since the last call. A step that was seen before voids all from there on: it went back."""
         points = self._tail.read()
         if points:
             self._last_step = points[-1].step

@@ -21,7 +21,6 @@ from lmlab.widgets._style import Span, Spans, bold, model_name, mono, number, pe
 
 FAMILIES = ("facts", "story", "logic", "arithmetic")
 MARKS = ("circle", "square", "triangle-up", "diamond")
-SIGNS = "●■▲◆"
 SHOW = {"right": "questions right", "gap": "loss above the floor"}
 Curves = Mapping[str, Sequence[Skill]]
 
@@ -54,7 +53,7 @@ def skill_view(
         ),
         table=[["family", *labels], *[[f, *[percent(s.right) for s in found]] for f, found in curves.items()]],
         figure={"data": _traces(steps, labels, curves, show), "layout": _layout(steps, labels, show, learned)},
-        height=380,
+        height=330,
     )  # fmt: skip
 
 
@@ -81,7 +80,7 @@ def _traces(steps: Sequence[int], labels: Sequence[str], curves: Curves, show: s
         y = [100 * s.right if show == "right" else s.gap for s in found]
         lines.append({
             "type": "scatter", "mode": "lines+markers", "x": list(steps), "y": y,
-            "name": f"{SIGNS[slot]} {plotly_text(family)}", "line": {"color": f"m{slot + 1}", "width": 3},
+            "name": plotly_text(family), "line": {"color": f"m{slot + 1}", "width": 3},
             "marker": {"symbol": MARKS[slot], "size": 10, "color": f"m{slot + 1}"},
             "text": [plotly_text(x) for x in labels],
             "hovertemplate": "%{text}: %{y:.0f} %<extra></extra>" if show == "right" else

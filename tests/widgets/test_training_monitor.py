@@ -243,6 +243,20 @@ def test_an_error_and_a_full_disk_are_shown(tokenizer: lab.Tokenizer) -> None:
     assert "No space left" in w.sentence
 
 
+def test_waiting_for_a_step_ends_there_or_where_the_training_does(tokenizer: lab.Tokenizer) -> None:
+    run = training(tokenizer, steps=100_000)
+    w = TrainingMonitor(run)
+    run.start()
+    w.wait_for(step=5)
+    run.pause()
+    assert w.points()[-1][0] >= 5
+    run.stop()
+    w.wait_for(step=50_000)
+    assert w.points() == [(p.step, p.loss) for p in run.log]
+    with pytest.raises(TimeoutError, match="Step 3 was not reached"):
+        TrainingMonitor(training(tokenizer)).wait_for(step=3, timeout=0.1)
+
+
 # ---------------------------------------------------------------- a run of another process
 
 

@@ -126,3 +126,10 @@ def test_what_cannot_be_shown_is_refused(three: list[lab.TextModel]) -> None:
         TrainingTimeline(three[0], lab.load("town"))
     with pytest.raises(ValueError, match="is not known"):
         TrainingTimeline(three[0], truth="city")
+
+
+def test_models_trained_just_now_leave_no_digits_in_the_notebook(three: list[lab.TextModel]) -> None:
+    w = TrainingTimeline(*three, prompt="the stock\nmarket", truth=None, fresh=True)
+    assert repr(w) == "TrainingTimeline: 3 snapshots after “the stock↵market”"
+    assert "%" not in w._repr_mimebundle_()[0]["text/html"]
+    assert "%" in w.sentence
