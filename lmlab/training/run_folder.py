@@ -44,9 +44,10 @@ class RunFolder:
         self._lock = self.path / "lock"
 
     def strangers(self) -> list[str]:
-        """What the folder holds that no run puts there."""
+        """What the folder holds that no run puts there; hidden files, what a kill left among them, do not matter."""
         ours = {"checkpoints", "snapshots", "metrics.jsonl", "recipe.toml", "latest", "lock", "model"}
-        return sorted(p.name for p in self.path.iterdir() if p.name not in ours) if self.path.is_dir() else []
+        names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
+        return sorted(name for name in names if name not in ours and not name.startswith("."))
 
     def latest(self) -> Path | None:
         """The newest complete checkpoint, or None where there is none yet."""
@@ -98,6 +99,7 @@ class RunFolder:
             try:
                 with self._lock.open("x", encoding="utf-8") as file:
                     json.dump(me, file)
+                self._clear()
                 return
             except FileExistsError:
                 holder = self.holder()
@@ -109,6 +111,11 @@ class RunFolder:
         raise RunFolderError(
             f"{self.path / 'lock'} changes while we look at it; another run is starting: choose another folder."
         )
+
+    def _clear(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        for unfinished in self.path.glob(".*.lmlab-tmp"):
+            unfinished.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the lock back, if it is ours."""
