@@ -160,8 +160,14 @@ def joined(parallel: Parallel) -> Iterator[Processes]:
     What all processes know is said by the first alone; an error of one says whose it is.
     """
     device = _device()
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, device_id=device if device.type == "cuda" else None)
+    store, rank, size = next(iter(dist.rendezvous("env://")))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+        # On one machine torchrun keeps the store when it starts processes again, with the addresses of the dead in it.
+        store = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    cuda = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if cuda else "gloo", store=store, rank=rank, world_size=size, device_id=device if cuda else None
+    )
     team = Processes(parallel, device)
     team.restarted = team.any(team.restarted)  # torchrun counts for each machine apart
     try:
