@@ -230,7 +230,7 @@ def _descend(
     """Levenberg and Marquardt's descent on many fits at once; returns theta and the cost of each.
 
     The model is log y = log(floor + sum over k of exp(c_k - e_k z_k)), z_k being log x_k less its mean. A row of theta
-    is (log floor, c_1, e_1, ...), without the first where the floor is given. x (k, runs), weights (rows, runs).
+    is (log floor, c_1, e_1, ...), without the first where the floor is given..
     """
     z, target = np.log(x) - np.log(x).mean(1, keepdims=True), np.log(y)
     damping = np.full(len(theta), 1e-2)
@@ -253,7 +253,7 @@ def _descend(
 def _linearized(
     theta: Array, z: Array, target: Array, weights: Array, floor: float | None, huber: float
 ) -> tuple[Array, Array, Array]:
-    """Huber's cost (S,), its gradient (S, P) and Gauss and Newton's Hessian (S, P, P)."""
+    """Of each row of theta Huber's cost, its gradient, and the Hessian by Gauss and Newton."""
     first = np.full(len(theta), math.log(floor)) if floor is not None else theta[:, 0]
     rest = theta if floor is not None else theta[:, 1:]
     exponents = rest[:, 1::2]

@@ -1,7 +1,7 @@
 """Train lab 09's sweep, one thread, and store its runs: `python -m tools.scaling_sweep`.
 
-About a quarter of an hour on one processor. Every run is appended as soon as it is over, so a sweep that is cut off goes on
-where it was; `--fresh` begins again.
+About a quarter of an hour on one processor. Every run is appended as soon as it is over, so a sweep that is cut off
+goes on where it was; `--fresh` begins again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=FILE, help="where the runs are stored")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    kept = [] if given.fresh or not given.file.exists() else json.loads(given.file.read_text("utf-8"))["runs"]
+    kept = [] if given.fresh or not given.file.exists() else json.loads(given.file.read_text(encoding="utf-8"))["runs"]
     done = {(run["budget"], run["d_model"], run["seed"]) for run in kept}
     for budget, d_model, seed in plan():
         if (budget, d_model, seed) in done:
