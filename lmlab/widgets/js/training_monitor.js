@@ -75,7 +75,7 @@ function picture(ctx) {
     if (toggle.textContent !== v.toggle) toggle.textContent = v.toggle;
     const words = v.can_steer ? "■ Stop" : "Stop: only where it runs"; if (halt.textContent !== words) halt.textContent = words;
     toggle.disabled = halt.disabled = over || !v.can_steer;
-    drawChart(v, lines, wide ? Math.round(full * .6) : full); drawTexts(v); drawSparks(v, lines);
+    const W = wide ? Math.round(full * .6) : full; left.style.width = W + "px"; drawChart(v, lines, W); drawTexts(v); drawSparks(v, lines);
   }
   const press = name => { const button = ctx.input(name).box.querySelector("button"); if (!button.disabled) ctx.click(name); return true; };
   return {el, draw, keys: [["Space", "start, pause or resume"], ["s", "stop for good"]], key: e => el.contains(e.target) && !/BUTTON|INPUT/.test(e.target.tagName) && (e.key === " " ? press("toggle") : e.key === "s" ? press("halt") : /^(Arrow|Home|End|Page)/.test(e.key))};

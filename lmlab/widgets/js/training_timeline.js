@@ -10,7 +10,7 @@ function picture(ctx) {
   const now = () => Math.max(0, Math.min(v.steps.length - 1, ctx.get("at")));
 
   function drawBars(k, W) {
-    const P = ctx.present(), S = P ? 2 : 1, step = P ? 62 : 40, label = Math.min(W * .34, 150 * S), truth = v.rows.some(r => r[1] >= 0), one = 66 * S, wide = 106 * S, numbers = wide + (truth ? one : 0), plot = Math.max(60, W - label - numbers - 12 * S);
+    const P = ctx.present(), S = P ? 2 : 1, step = P ? 56 : 40, label = Math.min(W * .34, 150 * S), truth = v.rows.some(r => r[1] >= 0), one = 66 * S, wide = 106 * S, numbers = wide + (truth ? one : 0), plot = Math.max(60, W - label - numbers - 12 * S);
     const rows = v.rows.slice(0, P ? 4 : 6), rest = f => Math.max(0, 1 - rows.reduce((a, r) => a + f(r), 0)); // rows go before type shrinks
     const list = [...rows.map(([word, t, p]) => [word, t, p[k]]), ["all other tokens", truth && rows[0][1] >= 0 ? rest(r => r[1]) : -1, rest(r => r[2][k])]], head = 26 * S, y = i => head + i * step;
     const parts = list.flatMap(([word, t, p], i) => { const mid = y(i) + step / 2, last = i === list.length - 1, wt = Math.max(2, plot * Math.max(0, t));
@@ -48,7 +48,7 @@ function picture(ctx) {
     const k = now(), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), two = full > 760 && v.tokens.length, side = P ? 660 : 446;
     right.style.width = two ? side + "px" : "100%";
     drawBars(k, two ? full - side - (P ? 80 : 40) : full); drawMap(k, two ? side : full); bar.hidden = P;
-    h2.replaceChildren("What it writes ", h("span", {}, "one draw, the same random numbers at every snapshot"));
+    h2.replaceChildren("What it writes ", h("span", {}, P ? "" : "one draw, the same random numbers at every snapshot"));
     const flat = t => t.replace(/\n/g, " ↵ ");
     written.replaceChildren(h("span", {style: {color: "var(--ink-2)"}}, flat(v.prompt)), flat(v.texts[k]));
     ctx.labels["at:value"] = v.steps[k]; ctx.input("at").show(k); ctx.say(v.said[k]);
