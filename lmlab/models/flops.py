@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lmlab.models.trace import Trace
 from lmlab.models.transformer import Transformer, TransformerConfig
 
+_ONE_AT_A_TIME = Lock()  # the counter follows modules by hooks that belong to the whole process
 PARTS = ("attention weights", "attention T·S", "MLP", "output")
 
 
@@ -57,19 +59,15 @@ def counted_flops(model: Transformer, n_positions: int, *, batch: int = 1) -> Fl
     """
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, model.vocab_size, (batch, n_positions + 1), generator=generator).to(model.device)
-    kept = {name: parameter.grad for name, parameter in model.named_parameters()}
-    try:
-        model.zero_grad(set_to_none=True)
-        with FlopCounterMode(display=False) as counter:
-            # Under a trace attention is written out: the counter does not see into every device's fused kernel.
-            logits = model(ids[:, :-1], trace=Trace())
-            loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
-            forward = _by_part(counter)
-            loss.backward()
-            both = _by_part(counter)
-    finally:
-        for name, parameter in model.named_parameters():
-            parameter.grad = kept[name]
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with _ONE_AT_A_TIME, FlopCounterMode(display=False) as counter:
+        # Under a trace attention is written out: the counter does not see into every device's fused kernel.
+        logits = model(ids[:, :-1], trace=Trace())
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        forward = _by_part(counter)
+        # Not backward(): gradients written into a model that several threads look at crash the process.
+        torch.autograd.grad(loss, weights)
+        both = _by_part(counter)
     backward = {part: both[part] - forward[part] for part in PARTS}
     return FlopCount(model.config.n_params, batch * n_positions, forward, backward)
 

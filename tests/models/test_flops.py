@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -68,3 +70,14 @@ def test_a_text_longer_than_the_context_and_an_odd_width_are_refused():
         counted_flops(Transformer(config(max_seq_len=16)), 17)
     with pytest.raises(ValueError, match="a multiple of the heads' width, 32, not 100"):
         at_width(config(), 100, max_seq_len=16)
+
+
+def test_several_threads_may_count_one_model() -> None:
+    """Three widgets of one model do: each gets the count, and gradients that were there stay."""
+    model = Transformer(TransformerConfig.tiny(vocab_size=300), seed=0)
+    next(model.parameters()).grad = kept = torch.ones_like(next(model.parameters()))
+    expected = counted_flops(model, 8)
+    with ThreadPoolExecutor(4) as threads:
+        counts = list(threads.map(lambda _: counted_flops(model, 8), range(40)))
+    assert counts == [expected] * 40
+    assert next(model.parameters()).grad is kept
