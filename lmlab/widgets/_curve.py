@@ -107,8 +107,10 @@ def thinned(x: Numbers, y: Numbers, most: int = MOST) -> tuple[Numbers, Numbers]
     return x[at], y[at]
 
 
-def monitor_lines(curve: Curve, held_out: Sequence[tuple[int, float]]) -> dict[str, tuple[Numbers, Numbers]]:
-    """Every line of the picture by its name, thinned: steps and values."""
+def monitor_lines(
+    curve: Curve, held_out: Sequence[tuple[int, float]], share: float | None = None
+) -> dict[str, tuple[Numbers, Numbers]]:
+    """Every line of the picture by its name, thinned: steps and values. `share` makes tokens a second a utilization."""
     pair = np.array(held_out, dtype=float).reshape(-1, 2)
     lines = {
         "loss": curve.line("loss"), "smooth": curve.line("smooth"), "held_out": (pair[:, 0], pair[:, 1]),
@@ -116,6 +118,8 @@ def monitor_lines(curve: Curve, held_out: Sequence[tuple[int, float]]) -> dict[s
     }  # fmt: skip
     if curve.extra:
         lines["extra"] = curve.line("extra", 100)
+    elif share is not None:
+        lines["extra"] = (lines["rate"][0], lines["rate"][1] * share)
     else:
         steps, took = curve["step"], curve["seconds"]
         lines["extra"] = (steps, took) if len(steps) < 2 else curve.line("seconds", 100)

@@ -20,6 +20,7 @@ from lmlab.sampling import Sampler
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.training.following import RunElsewhere, RunHere
+from lmlab.training.throughput import flops_per_token, peak_of
 
 SAMPLE_TOKENS, SAMPLES, HELD_OUT = 24, 60, 128
 REST = 2.0  # seconds between two looks at the model, at least
@@ -59,6 +60,7 @@ class Looks:
         self.held_out: list[tuple[int, float]] = []
         self.known_floor = None if floor is None or isinstance(floor, Town) else float(floor)
         self.failed = ""
+        self.share: float | None = None  # a token a second as a part of what the device could do
         self._town = floor if isinstance(floor, Town) else None
         self._thread: threading.Thread | None = None
         self._seen, self._next, self._rested = -1, 0, 0.0
@@ -90,6 +92,9 @@ class Looks:
     def _look(self) -> None:
         try:
             self.floor()
+            if self.share is None and isinstance(self.source, RunHere):
+                state, T = self.source.run.state, getattr(self.source.run.batches, "T", 1)
+                self.share = flops_per_token(state.model, int(T)) / peak_of(state.device).flops
             found = self.source.model()
             if found is not None and found[0] > self._seen:
                 self._take(*found)

@@ -99,12 +99,12 @@ def _clock(curve: Curve, steps: int, status: Status) -> str:
     return text
 
 
-def _sparks(curve: Curve, lines: Mapping[str, tuple[Numbers, Numbers]]) -> list[tuple[str, str]]:
+def _sparks(lines: Mapping[str, tuple[Numbers, Numbers]], utilized: bool) -> list[tuple[str, str]]:
     def last(name: str, form: Any) -> str:
         values = lines[name][1]
         return form(float(values[-1])) if len(values) and math.isfinite(values[-1]) else "–"
 
-    third = ("Utilization", last("extra", percent)) if curve.extra else ("Seconds in steps", last("extra", seconds))
+    third = ("Utilization", last("extra", percent)) if utilized else ("Seconds in steps", last("extra", seconds))
     return [
         ("Learning rate", last("lr", lambda x: f"{x:.2g}")), ("Gradient norm", last("grad_norm", number)),
         ("Tokens a second", last("rate", lambda x: f"{x:,.0f}")), third,
@@ -115,6 +115,7 @@ def monitor_view(
     curve: Curve, *, status: Status, steps: int | None, name: str, can_steer: bool, lines: Mapping[str, Any],
     floor: float | None = None, uniform: float | None = None, trouble: str = "", prompt: str = "",
     samples: Sequence[tuple[int, str]] = (), held_out: Sequence[tuple[int, float]] = (), about: str = "",
+    utilized: bool = False,
 ) -> MonitorView:  # fmt: skip
     """What the page shows of a training with these points. Pure."""
     low, high = ends(curve["loss"], [loss for _, loss in held_out], floor, uniform)
@@ -130,12 +131,12 @@ def monitor_view(
             f" · {about}thin: each batch; thick: their mean; {len(lines['loss'][0]):,} of {len(curve):,} points",
             " · floor: the exact entropy of the town, averaged over sampled documents" if floor else "",
         ),
-        table=[["", ""], *[[a, b] for a, b in _sparks(curve, lines)]],
+        table=[["", ""], *[[a, b] for a, b in _sparks(lines, bool(curve.extra) or utilized)]],
         status=status, mark=MARKS[status], step=int(curve["step"][-1]) if len(curve) else 0, steps=steps or 0,
         time=_clock(curve, steps or 0, status), toggle=toggle if can_steer else "Pause: only where it runs",
         can_steer=can_steer, floor=floor, uniform=uniform, low=low, high=high,
         last="" if math.isnan(last) else f"{last:.3f}", held_out="" if held is None else f"{held:.3f}",
-        trouble=trouble, prompt=prompt, samples=_three(samples), sparks=_sparks(curve, lines),
+        trouble=trouble, prompt=prompt, samples=_three(samples), sparks=_sparks(lines, bool(curve.extra) or utilized),
         lines=[(key, len(pair[0])) for key, pair in lines.items()],
     )  # fmt: skip
 
@@ -295,9 +296,9 @@ class TrainingMonitor(LabWidget):
         self._look()
 
     def compute(self) -> MonitorView:
-        source, looks, steps = self._source, self._looks, self._source.steps
+        source, looks, steps, share = self._source, self._looks, self._source.steps, self._looks.share
         self._curve.smooth_over(self.smoothing)
-        lines = monitor_lines(self._curve, looks.held_out)
+        lines = monitor_lines(self._curve, looks.held_out, share)
         self._packed = pack(lines)
         tokenizer = source.tokenizer
         batches: Any = source.run.batches if isinstance(source, RunHere) else None
@@ -306,7 +307,7 @@ class TrainingMonitor(LabWidget):
             self._curve, status=source.status, steps=steps, name=source.name, can_steer=source.can_steer, lines=lines,
             floor=looks.known_floor, uniform=math.log(tokenizer.vocab_size) if tokenizer else None, about=about,
             trouble=source.trouble or looks.failed, prompt=looks.prompt, samples=looks.samples,
-            held_out=looks.held_out,
+            held_out=looks.held_out, utilized=share is not None,
         )  # fmt: skip
 
     def publish(self, view: View) -> None:

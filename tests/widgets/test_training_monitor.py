@@ -163,6 +163,14 @@ def test_it_shows_every_point_of_the_run(run: lab.TrainingRun, tokenizer: lab.To
     by_hand = torch.nn.functional.cross_entropy(run.model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
     assert (step, loss) == (30, pytest.approx(by_hand.item(), abs=1e-5))
     assert w.samples[-1][0] == 30
+    from lmlab.training.throughput import flops_per_token, peak_of
+
+    steps, rates = unpacked(w)["rate"]
+    used = unpacked(w)["extra"][1]
+    assert used == pytest.approx(
+        rates * flops_per_token(run.model, 16) / peak_of(torch.device("cpu")).flops, rel=1e-5
+    ), "utilization: what the model asks for, over what the device could do"
+    assert dict(w.view["sparks"])["Utilization"].endswith("%")
 
 
 def test_buttons_start_pause_resume_and_stop(tokenizer: lab.Tokenizer) -> None:
