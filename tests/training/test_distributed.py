@@ -223,7 +223,7 @@ def alone(tmp_path: Path, steps: int) -> list[float]:
 @slow
 @unix
 def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: Path) -> None:
-    steps, out = 400, tmp_path / "run"
+    steps, out = 200, tmp_path / "run"
     arguments = ("-m", "lmlab", "train", str(recipe(tmp_path, "ddp", steps)), "--out", str(out))
     with torchrun("--max-restarts", "3", *arguments) as child:
         wait_for(lambda: steps_done(out) > 50, child)
@@ -246,7 +246,7 @@ def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: 
 @slow
 @unix
 def test_sigterm_under_fsdp_leaves_a_checkpoint_from_which_one_process_goes_on(tmp_path: Path) -> None:
-    steps, out = 400, tmp_path / "run"
+    steps, out = 200, tmp_path / "run"
     plan = recipe(tmp_path, "fsdp", steps)
     with torchrun("-m", "lmlab", "train", str(plan), "--out", str(out), "--set", "training.save_every=1000") as child:
         wait_for(lambda: steps_done(out) > 10, child)
