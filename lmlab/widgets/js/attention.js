@@ -76,7 +76,7 @@ function picture(ctx) {
   function choose(layer, head) { ctx.set("layer", layer); ctx.set("head", head); }
 
   function map() {
-    const P = ctx.present(), S = P ? 2 : 1, bare = spare < Infinity, room = Math.min(full < 720 || small ? full : full - left.offsetWidth - (P ? 80 : 44) - 30, P ? 900 : 620);
+    const P = ctx.present(), S = P ? 2 : 1, bare = spare < Infinity, room = Math.min(full < 720 || small ? full - 20 : full - left.offsetWidth - (P ? 80 : 44) - 30, P ? 900 : 620);
     const names = Math.min(130 * S, Math.max(...v.tokens.map(t => [...t].length)) * 8.4 * S + 14), top = bare ? 3 : Math.min(110 * S, names * .86 + 10), c = Math.max(1, Math.min(36 * S, Math.floor(Math.min(room - names, spare - top - 6) / T * 100) / 100)), W = c * T, q = v.query;
     const art = canvas(W, W, (g, w) => { g.imageSmoothingEnabled = false;
       const tile = document.createElement("canvas"); tile.width = tile.height = T; const tc = tile.getContext("2d"), image = tc.createImageData(T, T);
