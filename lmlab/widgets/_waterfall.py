@@ -61,14 +61,18 @@ def _power_of_ten(nats: float) -> str:
 
 
 def shown_cost(log_prob: float, unit: str) -> str:
+    """What a word of this log-probability adds, in `unit` (a key of UNITS)."""
     return number(-log_prob / UNITS[unit])
 
 
 def mark_at(label: str, logs: Sequence[float], unit: str) -> Mark:
+    """A mark at these log-probabilities, one a model, in `unit`."""
     return Mark(label, tuple(-p / UNITS[unit] for p in logs), tuple(shown_cost(p, unit) for p in logs))
 
 
 def pieces_of(words: Sequence[tuple[str, list[float]]], yours: range, unit: str, *, start: int) -> list[Piece]:
+    """The waterfall's steps from `words`, each with its log-probability in every model; what follows an impossible
+    word has no number. `yours`: those that the student typed. `start`: where in the text the first one begins."""
     pieces, at, silent = [], start, [False] * (len(words[0][1]) if words else 0)
     for i, (word, logs) in enumerate(words):
         shown = ["–" if silent[k] and p == -math.inf else shown_chance(p) for k, p in enumerate(logs)]
