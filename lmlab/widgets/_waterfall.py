@@ -72,7 +72,7 @@ def mark_at(label: str, logs: Sequence[float], unit: str) -> Mark:
 
 def pieces_of(words: Sequence[tuple[str, list[float]]], yours: range, unit: str, *, start: int) -> list[Piece]:
     """The waterfall's steps from `words`, each with its log-probability in every model; what follows an impossible
-    word has no number. `yours`: those that the student typed. `start`: where in the text the first one begins."""
+    word has no number. `yours`: those that the student changed. `start`: where in the text the first one begins."""
     pieces, at, silent = [], start, [False] * (len(words[0][1]) if words else 0)
     for i, (word, logs) in enumerate(words):
         shown = ["–" if silent[k] and p == -math.inf else shown_chance(p) for k, p in enumerate(logs)]
