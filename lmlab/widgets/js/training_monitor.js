@@ -27,7 +27,7 @@ function picture(ctx) {
     const by = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6].find(d => steps / d <= (P || W < 560 ? 4.2 : 6.2)) || steps;
     for (let k = 0; k <= steps; k += by) parts.push(text(x(k), H - b + 20 * S, k.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"}));
     parts.push(line(l, H - b, l + w, H - b, "var(--ink)", 1.25 * S), text(l + w / 2, H - 6 * S, "step", {"text-anchor": "middle", class: "s"}));
-    if (v.uniform) parts.push(line(l, y(v.uniform), l + w, y(v.uniform), "var(--edge)", S, {"stroke-dasharray": "3 4"}), text(l + w, y(v.uniform) - 7 * S, `ln V = ${num(v.uniform)}: knows nothing`, {"text-anchor": "end", class: "s"}));
+    if (v.uniform) parts.push(line(l, y(v.uniform), l + w, y(v.uniform), "var(--edge)", S, {"stroke-dasharray": "3 4"}), text(l + 12 * S, y(v.uniform) - 7 * S, `ln V = ${num(v.uniform)}: knows nothing`, {class: "s"}));
     const [sx, sy] = lines.smooth, n = sx.length, [hx, hy] = lines.held_out, m = hx.length;
     if (n) {
       const d = path(lines.smooth, x, y), from = `${x(sx[0]).toFixed(2)} ${H - b}`;
