@@ -1,8 +1,9 @@
 """Would the labs notice if the shipped models knew nothing? `python -m tools.mutate [00 02 …]`
 
 Each lab is run against a copy of the package whose shipped weights are random ones of the same shape, mean and
-spread. What its cells print must then differ from what is stored: an output that stays was not computed by the
-model, or says nothing about it. A lab that passes all the same fails here.
+spread, and in whose sweep of trainings the results are dealt out to other runs. What its cells print must then differ
+from what is stored: an output that stays was not computed by the model, or says nothing about it. A lab that passes
+all the same fails here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from tools.nbval_labs import ROOT, choose, committed_labs, nbval
 
 RANDOMIZE = """
-import sys
+import json, random, sys
 from pathlib import Path
 import torch, lmlab
 from lmlab.assets import assets_folder
@@ -35,6 +36,13 @@ for folder in sorted(path.parent for path in assets_folder().glob("models/**/mod
     lmlab.save_model(model, folder)
     (folder / "tokenizer.json").write_bytes(tokenizer)
     print(f"{folder.name}: random weights")
+sweep = assets_folder() / "models" / "scaling" / "runs.json"
+runs = json.loads(sweep.read_text("utf-8"))["runs"]
+results = [{key: run[key] for key in ("loss", "accuracy")} for run in runs]
+random.Random(0).shuffle(results)
+mixed = [{**run, **result} for run, result in zip(runs, results)]
+sweep.write_text(json.dumps({"runs": mixed}), encoding="utf-8")
+print("scaling: results of other runs")
 """
 
 
@@ -51,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_mutant(mutant)
         results = {path.stem: notices(path, mutant, home=Path(folder) / "home") for path in notebooks}
     for name, differing in results.items():
-        print(f"{name}: {differing} cells noticed the random weights", flush=True)
+        print(f"{name}: {differing} cells noticed", flush=True)
     return 0 if all(results.values()) else 1
 
 
