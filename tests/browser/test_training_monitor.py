@@ -91,9 +91,9 @@ def test_a_run_is_started_by_keyboard_and_every_point_stands_where_it_should(pag
     assert w.photograph("training_monitor") <= 1080
 
 
-def test_space_pauses_and_s_stops_and_a_reload_changes_nothing(page):
-    page.add_cell("long = make(100_000)\nv = lab.widgets.TrainingMonitor(long.start())\nv")
-    w = page.widget("TrainingMonitor", 1)
+def test_space_pauses_and_s_stops_and_a_reload_changes_nothing(notebook):
+    page = notebook([SETUP, MAKE, "long = make(100_000)\nv = lab.widgets.TrainingMonitor(long.start())\nv"])
+    w = page.widget("TrainingMonitor")
     until_step(page, w, 3)
     w.root.locator(".lm-picture [role=img][tabindex='0']").first.focus()
     w.press("Space")
@@ -110,7 +110,7 @@ def test_space_pauses_and_s_stops_and_a_reload_changes_nothing(page):
     page.page.reload()
     page._wait(CONNECTED, "a connected kernel after the reload")
     page._wait(NO_SPLASH, "the end of JupyterLab's greeting")
-    w = page.widget("TrainingMonitor", 1)
+    w = page.widget("TrainingMonitor")
     until_state(page, w, "paused")
     assert count(w) == at
     w.root.locator(".lm-picture [role=img][tabindex='0']").first.focus()
@@ -122,7 +122,6 @@ def test_space_pauses_and_s_stops_and_a_reload_changes_nothing(page):
     until_state(page, w, "stopped")
     page.expect("long.status", "stopped")
     until_step(page, w, page.ask("long.state.step"))
-    page.delete_last_cell()
 
 
 def test_a_folder_that_another_process_writes_is_followed_and_its_buttons_say_so(page):
