@@ -23,8 +23,9 @@ from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.training.following import RunHere, follow
 from lmlab.training.run import Status, TrainingRun
 from lmlab.widgets._base import Control, LabWidget, View
-from lmlab.widgets._curve import Curve, Numbers, ends, monitor_lines, pack
-from lmlab.widgets._style import Span, Spans, bold, mono, number, percent, safe_html, seconds, spans
+from lmlab.widgets._curve import Curve, ends, monitor_lines, pack
+from lmlab.widgets._style import mono, safe_html, spans
+from lmlab.widgets._training_words import clock, said, sparks
 from lmlab.widgets._watching import Looks
 
 REDRAW = 0.25  # seconds between two drawings
@@ -59,58 +60,6 @@ class MonitorView(View):
     lines: Sequence[tuple[str, int]]
 
 
-def said(
-    curve: Curve, status: Status, steps: int, floor: float | None, held: float | None, trouble: str, *, can_steer: bool
-) -> Spans:
-    """The readout: how far, how good, and what can be done now."""
-    if not len(curve):
-        wait = "Press Start, or call start()" if can_steer else "Waiting for the first step of the other process"
-        return spans(f"{trouble} " if trouble else "", wait, f": {steps:,} steps." if steps else ".")
-    loss, step = float(curve["smooth"][-1]), int(curve["step"][-1])
-    parts: list[str | Span] = ["Step ", bold(f"{step:,}")]
-    parts += [f" of {steps:,}" if steps else "", ": loss ", bold(f"{loss:.3f} nats per token")]
-    if held is not None:
-        parts += [", on text it never reads ", bold(f"{held:.3f}")]
-    if floor is not None:
-        least = loss if held is None else held
-        parts += [", ", bold(number(least - floor, 3)), f" above the floor of {floor:.3f}"]
-    parts += [". ", {
-        "not started": "", "running": "",
-        "paused": "Paused: the weights stand still, and run.snapshot() is a copy to look at.",
-        "stopped": "Stopped before its end." if can_steer else "It stopped before its end; --resume goes on.",
-        "finished": "Finished.", "failed": "Failed: " + trouble,
-    }[status]]  # fmt: skip
-    if trouble and status != "failed":
-        parts += [" ", trouble]
-    if status == "running" and not can_steer:
-        parts += ["It belongs to another process: Ctrl-C there stops it, with a checkpoint."]
-    return spans(*parts)
-
-
-def _clock(curve: Curve, steps: int, status: Status) -> str:
-    if not len(curve):
-        return ""
-    took, at = curve["seconds"], curve["step"]
-    since = max(0, len(at) - 51)
-    text = seconds(float(took[-1]))
-    if status == "running" and steps and len(at) > since + 1:
-        left = (steps - at[-1]) * (took[-1] - took[since]) / max(at[-1] - at[since], 1)
-        text += f", about {seconds(float(left))} left"
-    return text
-
-
-def _sparks(lines: Mapping[str, tuple[Numbers, Numbers]], utilized: bool) -> list[tuple[str, str]]:
-    def last(name: str, form: Any) -> str:
-        values = lines[name][1]
-        return form(float(values[-1])) if len(values) and math.isfinite(values[-1]) else "–"
-
-    third = ("Utilization", last("extra", percent)) if utilized else ("Seconds in steps", last("extra", seconds))
-    return [
-        ("Learning rate", last("lr", lambda x: f"{x:.2g}")), ("Gradient norm", last("grad_norm", number)),
-        ("Tokens a second", last("rate", lambda x: f"{x:,.0f}")), third,
-    ]  # fmt: skip
-
-
 def monitor_view(
     curve: Curve, *, status: Status, steps: int | None, name: str, can_steer: bool, lines: Mapping[str, Any],
     floor: float | None = None, uniform: float | None = None, trouble: str = "", prompt: str = "",
@@ -131,12 +80,12 @@ def monitor_view(
             f" · {about}thin: each batch; thick: their mean; {len(lines['loss'][0]):,} of {len(curve):,} points",
             " · floor: the exact entropy of the town, averaged over sampled documents" if floor else "",
         ),
-        table=[["", ""], *[[a, b] for a, b in _sparks(lines, bool(curve.extra) or utilized)]],
+        table=[["", ""], *[[a, b] for a, b in sparks(lines, bool(curve.extra) or utilized)]],
         status=status, mark=MARKS[status], step=int(curve["step"][-1]) if len(curve) else 0, steps=steps or 0,
-        time=_clock(curve, steps or 0, status), toggle=toggle if can_steer else "Pause: only where it runs",
+        time=clock(curve, steps or 0, status), toggle=toggle if can_steer else "Pause: only where it runs",
         can_steer=can_steer, floor=floor, uniform=uniform, low=low, high=high,
         last="" if math.isnan(last) else f"{last:.3f}", held_out="" if held is None else f"{held:.3f}",
-        trouble=trouble, prompt=prompt, samples=_three(samples), sparks=_sparks(lines, bool(curve.extra) or utilized),
+        trouble=trouble, prompt=prompt, samples=_three(samples), sparks=sparks(lines, bool(curve.extra) or utilized),
         lines=[(key, len(pair[0])) for key, pair in lines.items()],
     )  # fmt: skip
 
