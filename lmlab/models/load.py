@@ -27,6 +27,7 @@ from lmlab.formats.safetensors_file import write_tensors
 from lmlab.models.ablation import is_ablated
 from lmlab.models.families import family_for, family_of
 from lmlab.models.family import Family
+from lmlab.models.gguf import GGUFModel, open_gguf
 from lmlab.models.transformer import Transformer
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -84,13 +85,19 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = torch.float32)
     tensors = family.to_ours(read_weights(folder), config)
     model = Transformer(config, seed=None)
     _check_same(family, folder, tensors, _own_weights(model))
-    weights = {name: _as_dtype(tensor, dtype) for name, tensor in tensors.items()}
-    if config.tie_embeddings:
-        weights["unembedding.weight"] = weights["embedding.weight"]
-    model.load_state_dict(weights, assign=True)
-    if config.tie_embeddings:
-        model.unembedding.weight = model.embedding.weight
-    return model
+    return _filled(model, {name: _as_dtype(tensor, dtype) for name, tensor in tensors.items()})
+
+
+def load_gguf(source: str | Path | GGUFModel, *, dtype: torch.dtype = torch.float32) -> Transformer:
+    """Open the model of a GGUF file, dequantized one tensor at a time into memory of this process.
+
+    Raises FileNotFoundError or ValueError, one sentence each, before any number is read where that is possible.
+    """
+    opened = source if isinstance(source, GGUFModel) else open_gguf(source)
+    model = Transformer(opened.config, seed=None)
+    weights = {name: tensor.to(dtype) for name, tensor in opened.weights()}
+    ours = opened.family.to_ours(weights, opened.config)
+    return _filled(model, {name: tensor.contiguous() for name, tensor in ours.items()})
 
 
 def check_is_model_folder(folder: Path) -> None:
@@ -101,6 +108,16 @@ def check_is_model_folder(folder: Path) -> None:
         raise ValueError(f"{folder} is not a folder: a model is a folder with config.json and {WEIGHTS}.")
     if not (folder / "config.json").exists():
         raise FileNotFoundError(f"{folder} holds no config.json, so it is not a model folder.")
+
+
+def _filled(model: Transformer, weights: dict[str, Tensor]) -> Transformer:
+    """The model with these very tensors as its weights, not with copies."""
+    if model.config.tie_embeddings:
+        weights["unembedding.weight"] = weights["embedding.weight"]
+    model.load_state_dict(weights, assign=True)
+    if model.config.tie_embeddings:
+        model.unembedding.weight = model.embedding.weight
+    return model
 
 
 def _own_weights(model: Transformer) -> dict[str, Tensor]:

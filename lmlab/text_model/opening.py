@@ -20,9 +20,29 @@ def load(name: str | os.PathLike[str]) -> TextModel:
     from lmlab.models.load import load_model
     from lmlab.tokenizer.load import load_tokenizer
 
+    if is_gguf(path := Path(name).expanduser()):
+        return _load_gguf(path)
     folder = folder_of(os.fspath(name))
     _check_tokenizer_file(folder)
     return TextModel(load_model(folder), load_tokenizer(folder), name=_display_name(name, folder))
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether this is a GGUF file, by its name or its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix == ".gguf" or file.read(4) == b"GGUF"
+
+
+def _load_gguf(path: Path) -> TextModel:
+    from lmlab.models.gguf import open_gguf
+    from lmlab.models.load import load_gguf
+    from lmlab.tokenizer.load import tokenizer_from_gguf
+
+    opened = open_gguf(path)
+    tokenizer = tokenizer_from_gguf(opened.file.fields)
+    return TextModel(load_gguf(opened), tokenizer, name=path.stem)
 
 
 def folder_of(name: str) -> Path:
