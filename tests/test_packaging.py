@@ -92,6 +92,6 @@ def test_installed_alone_it_finds_its_model_and_copies_its_labs(wheel, tmp_path)
     assert "00_start_here.ipynb" in {p.name for p in (work / "mine").iterdir()}
 
 
-def test_extras_are_the_four():
+def test_extras_are_the_three():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(extras) == {"dev", "bench", "hub", "gguf"}
+    assert set(extras) == {"dev", "bench", "hub"}
