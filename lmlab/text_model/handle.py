@@ -18,7 +18,9 @@ from lmlab.sampling import Sampler, context_of, generate
 from lmlab.text_model.generation import Generation
 
 if TYPE_CHECKING:
+    from lmlab.formats.hf_folder import Writer
     from lmlab.models.trace import Trace
+    from lmlab.tokenizer.chat_template import ChatTemplate
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 _STOP_NAMES = ("<|endoftext|>", "<|end|>", "<|im_end|>", "</s>", "<|end_of_text|>", "<|eot_id|>")
@@ -44,13 +46,21 @@ class TextModel:
     Raises ValueError, naming both sizes, where model and tokenizer do not fit together.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, name: str = "model") -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        name: str = "model",
+        *,
+        chat_template: ChatTemplate | None = None,
+    ) -> None:
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(
                 f"The model has {model.vocab_size} tokens and the tokenizer {tokenizer.vocab_size}: "
                 "they were not made for each other; use the tokenizer that the model was trained with."
             )
         self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.chat_template = chat_template
 
     def __repr__(self) -> str:
         return f"TextModel({self.name}: {type(self.model).__name__}, V={self.tokenizer.vocab_size})"
@@ -189,9 +199,10 @@ class TextModel:
 
         bos = self.tokenizer.bos_id
         settings = {"bos_token_id": bos, "eos_token_id": bos}
-        return save_model(
-            self.model, folder, dtype=dtype, settings=settings, files={"tokenizer.json": self.tokenizer.save}
-        )
+        files: dict[str, Writer] = {"tokenizer.json": self.tokenizer.save}
+        if self.chat_template is not None:
+            files["chat_template.jinja"] = self.chat_template.save
+        return save_model(self.model, folder, dtype=dtype, settings=settings, files=files)
 
     def _all_ids(self, prompt: str) -> list[int]:
         bos = self.tokenizer.bos_id
