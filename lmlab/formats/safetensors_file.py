@@ -129,6 +129,28 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         os.fsync(file.fileno())
 
 
+def write_in_turn(path: Path, shapes: Mapping[str, tuple[int, ...]], tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Write float32 tensors as they come, in the order of `shapes`: a model larger than memory can be written.
+
+    The numbers begin at a multiple of 64 bytes, where processors like to read. Raises OSError where the disk is full.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-(8 + len(raw)) % 64)
+    with path.open("wb") as file:
+        file.write(len(raw).to_bytes(8, "little") + raw)
+        for (name, shape), (found, tensor) in zip(shapes.items(), tensors, strict=True):
+            if found != name or tensor.shape != shape or tensor.dtype != torch.float32:
+                raise ValueError(f"{found} {list(tensor.shape)} came where {name} {list(shape)} was announced.")
+            file.write(tensor.contiguous().numpy().data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _os_error(error: Exception, path: Path) -> Exception:
     """What the system said, in its own words again: a full disk is an OSError here as elsewhere."""
     found = re.search(r"(?:os error|code:) (\d+)", str(error))

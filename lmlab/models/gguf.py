@@ -101,6 +101,10 @@ class GGUFModel:
             return rearrange(tensor, "(h e pair) ... -> (h pair e) ...", h=n_heads, pair=2).contiguous()
         return tensor
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every weight under its Hugging Face name, in the order of `weights`."""
+        return {name: self.shape(name) for name in self.names}
+
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight, one at a time."""
         return ((name, self.weight(name)) for name in self.names)
