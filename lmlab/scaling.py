@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from lmlab.scaling_fit import HUBER, Array, descend, fit_logs
+
 Numbers = Sequence[float]
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 PF_DAY = 1e15 * 86_400  # FLOPs of a machine that does 10^15 a second, in a day: Kaplan's unit of compute
-HUBER = 1e-3  # residuals of log loss beyond this count linearly; Hoffmann et al. 2022, appendix D.3
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def fit_power_law(xs: Numbers, ys: Numbers, *, floor: float | None = 0.0) -> Pow
     if floor is None:
         spread = np.log(y).min() - np.linspace(0.02, 3, 24)
         starts = np.array([[low, 0.0, e] for low in spread for e in (0.05, 0.3, 1.0)])
-        theta, log_x = _fit(x[None], y, starts, huber=math.inf)
+        theta, log_x = fit_logs(x[None], y, starts, huber=math.inf)
         low, c, e = theta
         return PowerLaw(math.exp((c + e * log_x[0]) / e), e, math.exp(low))
     if y.min() <= floor:
@@ -124,7 +123,7 @@ def fit_surface(n_params: Numbers, n_tokens: Numbers, losses: Numbers, *, floor:
     `floor` is kept where it is given. Raises ValueError for fewer runs than constants.
     """
     x, y = _runs(n_params, n_tokens, losses, floor)
-    return _surface(*_fit(x, y, _starts(y, floor), floor=floor), floor)
+    return _surface(*fit_logs(x, y, _starts(y, floor), floor=floor), floor)
 
 
 def bootstrap_surfaces(
@@ -138,10 +137,10 @@ def bootstrap_surfaces(
 ) -> list[LossSurface]:
     """The surface fitted again to n samples of the runs, drawn with replacement: how much the fit owes to chance."""
     x, y = _runs(n_params, n_tokens, losses, floor)
-    best, _ = _fit(x, y, _starts(y, floor), floor=floor)
+    best, _ = fit_logs(x, y, _starts(y, floor), floor=floor)
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=n).astype(float)
-    found, center = _descend(x, y, np.repeat(best[None], n, 0), weights, floor, HUBER)[0], np.log(x).mean(1)
+    found, center = descend(x, y, np.repeat(best[None], n, 0), weights, floor, HUBER)[0], np.log(x).mean(1)
     return [_surface(theta, center, floor) for theta in found]
 
 
@@ -213,68 +212,7 @@ def _valley(x: Array, y: Array) -> Valley | None:
     return Valley(math.exp(middle + at), float(offset - curvature * at**2), float(curvature))
 
 
-# ---------------------------------------------------------------- how a fit is found
-
-
-def _fit(x: Array, y: Array, starts: Array, *, floor: float | None = None, huber: float = HUBER) -> tuple[Array, Array]:
-    """The best of what `_descend` finds from all starts, and the means of log x that its coefficients refer to."""
-    found, costs = _descend(x, y, starts, np.ones((len(starts), len(y))), floor, huber, 20)
-    ahead = found[np.argsort(costs)[:12]]  # the rest are on their way to worse places, or to the same
-    found, costs = _descend(x, y, ahead, np.ones((len(ahead), len(y))), floor, huber)
-    return found[int(np.argmin(costs))], np.log(x).mean(1)
-
-
-def _descend(
-    x: Array, y: Array, theta: Array, weights: Array, floor: float | None, huber: float, steps: int = 150
-) -> tuple[Array, Array]:
-    """Levenberg and Marquardt's descent on many fits at once; returns theta and the cost of each.
-
-    The model is log y = log(floor + sum over k of exp(c_k - e_k z_k)), z_k being log x_k less its mean. A row of theta
-    is (log floor, c_1, e_1, ...), without the first where the floor is given..
-    """
-    z, target = np.log(x) - np.log(x).mean(1, keepdims=True), np.log(y)
-    damping = np.full(len(theta), 1e-2)
-    cost, gradient, hessian = _linearized(theta, z, target, weights, floor, huber)
-    for _ in range(steps):
-        diagonal = np.einsum("sii->si", hessian)
-        damped = hessian + (damping[:, None] * diagonal + 1e-12)[:, :, None] * np.eye(theta.shape[1])
-        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
-        tried = theta - np.clip(step, -2, 2)
-        new_cost, new_gradient, new_hessian = _linearized(tried, z, target, weights, floor, huber)
-        better = new_cost < cost
-        theta = np.where(better[:, None], tried, theta)
-        gradient = np.where(better[:, None], new_gradient, gradient)
-        hessian = np.where(better[:, None, None], new_hessian, hessian)
-        cost = np.where(better, new_cost, cost)
-        damping = np.clip(np.where(better, damping / 3, damping * 4), 1e-9, 1e9)
-    return theta, cost
-
-
-def _linearized(
-    theta: Array, z: Array, target: Array, weights: Array, floor: float | None, huber: float
-) -> tuple[Array, Array, Array]:
-    """Of each row of theta Huber's cost, its gradient, and the Hessian by Gauss and Newton."""
-    first = np.full(len(theta), math.log(floor)) if floor is not None else theta[:, 0]
-    rest = theta if floor is not None else theta[:, 1:]
-    exponents = rest[:, 1::2]
-    terms = [np.broadcast_to(first[:, None], (len(theta), len(target)))]
-    terms += [rest[:, 2 * k, None] - exponents[:, k, None] * z[k] for k in range(len(z))]
-    logs = np.stack(terms, 1).clip(-60, 60)
-    top = logs.max(1, keepdims=True)
-    parts = np.exp(logs - top)
-    total = parts.sum(1, keepdims=True)
-    residual = (top + np.log(total))[:, 0] - target
-    shares = parts / total
-    columns = [] if floor is not None else [shares[:, 0]]
-    for k in range(len(z)):
-        columns += [shares[:, k + 1], -shares[:, k + 1] * z[k]]
-    jacobian = np.stack(columns, -1)
-    size = np.abs(residual)
-    cost = np.where(size <= huber, residual**2 / 2, huber * (size - huber / 2) if huber < math.inf else 0.0)
-    pull = weights * np.minimum(1.0, huber / np.maximum(size, 1e-300))
-    weighted = jacobian * pull[..., None]
-    gradient = np.einsum("srp,sr->sp", weighted, residual)
-    return (weights * cost).sum(1), gradient, np.einsum("srp,srq->spq", weighted, jacobian)
+# ---------------------------------------------------------------- beginnings, and what may not be fitted
 
 
 def _starts(y: Array, floor: float | None) -> Array:
