@@ -285,10 +285,10 @@ def test_a_run_folder_opens_its_latest_checkpoint(model: TextModel, tmp_path: Pa
     ("name", "error", "words"),
     [
         ("", ValueError, "given nothing"),
-        ("twon", FileNotFoundError, "no model or folder 'twon'"),
-        ("hub:org/name", FileNotFoundError, "hub:org/name is not here: .*later release"),
-        ("smollm2", FileNotFoundError, "smollm2 is not here: .*later release"),
-        ("runs/never", FileNotFoundError, "no model or folder"),
+        ("twon", FileNotFoundError, "no model, folder or .gguf file 'twon'"),
+        ("hub:org/name", FileNotFoundError, "hub:org/name is not on this machine: .*`lmlab fetch hub:org/name`"),
+        ("smollm2", FileNotFoundError, "smollm2 is not on this machine: .*`lmlab fetch smollm2`"),
+        ("runs/never", FileNotFoundError, "no model, folder or .gguf file"),
     ],
 )
 def test_what_is_not_here_says_what_to_do(name: str, error: type, words: str, no_network: None):

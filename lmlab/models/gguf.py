@@ -101,6 +101,16 @@ class GGUFModel:
             return rearrange(tensor, "(h e pair) ... -> (h pair e) ...", h=n_heads, pair=2).contiguous()
         return tensor
 
+    @property
+    def special_ids(self) -> dict[str, int]:
+        """The ids that begin, end and pad a text, as config.json names them."""
+        ids = {}
+        for theirs, name in (("bos", "bos"), ("eos", "eos"), ("padding", "pad")):
+            id_ = self.file.fields.get(f"tokenizer.ggml.{theirs}_token_id")
+            if type(id_) is int:
+                ids[f"{name}_token_id"] = id_
+        return ids
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight under its Hugging Face name, in the order of `weights`."""
         return {name: self.shape(name) for name in self.names}

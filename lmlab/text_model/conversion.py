@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from lmlab.formats.hf_folder import WEIGHTS, Writer, write_folder, write_json
 from lmlab.formats.safetensors_file import write_in_turn
-from lmlab.models.gguf import GGUFModel, open_gguf
+from lmlab.models.gguf import open_gguf
 from lmlab.tokenizer.load import tokenizer_from_gguf
 
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -28,8 +27,9 @@ def convert(gguf: Path, folder: Path) -> Path:
     model = open_gguf(gguf)
     fields = model.file.fields
     tokenizer = tokenizer_from_gguf(fields)
+    config = {**model.family.to_hf(model.config), **model.special_ids, "dtype": "float32"}
     writers: dict[str, Writer] = {
-        "config.json": lambda path: write_json(path, _config(model)),
+        "config.json": lambda path: write_json(path, config),
         "tokenizer.json": tokenizer.save,
         WEIGHTS: lambda path: write_in_turn(path, model.shapes(), model.weights()),
     }
@@ -37,12 +37,3 @@ def convert(gguf: Path, folder: Path) -> Path:
     if isinstance(template, str):
         writers[CHAT_TEMPLATE] = lambda path: path.write_text(template, encoding="utf-8", newline="\n")
     return write_folder(Path(os.fspath(folder)), writers)
-
-
-def _config(model: GGUFModel) -> dict[str, Any]:
-    ids = {}
-    for name in ("bos", "eos", "pad"):
-        id_ = model.file.fields.get("tokenizer.ggml." + {"pad": "padding"}.get(name, name) + "_token_id")
-        if isinstance(id_, int):
-            ids[f"{name}_token_id"] = id_
-    return {**model.family.to_hf(model.config), **ids, "dtype": "float32"}
