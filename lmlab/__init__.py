@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.batches import windows as windows
     from lmlab.data.corpus import Corpus as Corpus
     from lmlab.data.corpus import corpus as corpus
+    from lmlab.data.few_shot import few_shot_prompts as few_shot_prompts
+    from lmlab.data.few_shot import few_shot_task as few_shot_task
     from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
     from lmlab.data.masked import masked_windows as masked_windows
     from lmlab.data.occurrences import coverage as coverage
@@ -92,6 +94,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
     from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
     from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
+    from lmlab.training.copying import CopyTrial as CopyTrial
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -152,10 +155,13 @@ _HOME = {
     "TownTruth": "lmlab.data.town",
     "coverage": "lmlab.data.occurrences",
     "shannon_bounds": "lmlab.data.guessing_game",
+    "few_shot_task": "lmlab.data.few_shot",
+    "few_shot_prompts": "lmlab.data.few_shot",
     # how they learn
     "train": "lmlab.training.loop",
     "TrainState": "lmlab.training.state",
     "TrainingRun": "lmlab.training.run",
+    "CopyTrial": "lmlab.training.copying",
     "terminal": "lmlab.training.other_process",
     "new_run_folder": "lmlab.user_folder",
     "next_token": "lmlab.training.objectives",

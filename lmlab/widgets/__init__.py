@@ -7,6 +7,7 @@ from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
+from lmlab.widgets.few_shot import FewShot
 from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
@@ -40,6 +41,7 @@ __all__ = [
     "ChainRule",
     "ComputeReuse",
     "CoverageCurve",
+    "FewShot",
     "FlopsCount",
     "GenerationTree",
     "GuessingGame",

@@ -1,0 +1,169 @@
+"""How well a model learns from its prompt alone: the share of right answers by the number of examples, and the heads
+that do it.
+
+A model answers by what it finds likeliest among the options: the sum of the log-probabilities of their tokens. Nothing
+is trained here. Source of the task: Brown et al. 2020, arXiv 2005.14165; of the heads: Olsson et al. 2022, arXiv
+2209.11895.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from lmlab.data.few_shot import FewShotPrompt
+from lmlab.models.ablation import without_heads
+from lmlab.models.induction import followers
+from lmlab.models.trace import Trace
+from lmlab.models.transformer import Transformer
+from lmlab.text_model import TextModel
+
+COPIER = 1 / 3  # the share of its attention from which a head counts as one that copies
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Share:
+    """`hits` of `n`, a tie between m options counting 1/m, with the 95 % interval of Wilson (1927).
+
+    >>> at_most = Share(20, 20)
+    >>> at_most.share, round(at_most.low, 2), at_most.high
+    (1.0, 0.84, 1.0)
+    """
+
+    hits: float
+    n: int
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.n
+
+    @property
+    def low(self) -> float:
+        return max(0.0, self._middle - self._half)
+
+    @property
+    def high(self) -> float:
+        return min(1.0, self._middle + self._half)
+
+    _z = 1.959964
+
+    @property
+    def _middle(self) -> float:
+        z2 = self._z**2
+        return (self.hits + z2 / 2) / (self.n + z2)
+
+    @property
+    def _half(self) -> float:
+        p, z2 = self.share, self._z**2
+        return self._z / (self.n + z2) * math.sqrt(self.n * p * (1 - p) + z2 / 4)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How often a model gave what the mapping says (`right`) and what its examples say (`shown`; None where none of
+    the prompts shows the question)."""
+
+    right: Share
+    shown: Share | None
+
+
+def answered(model: TextModel, prompts: Sequence[FewShotPrompt]) -> Answered:
+    """Ask the model all prompts: its answer is the option with the largest log-probability."""
+    right, shown, n_shown = 0.0, 0.0, 0
+    for prompt, scores in zip(prompts, option_log_probs(model, prompts, all_of_them=False), strict=True):
+        best = [option for option, score in zip(prompt.options, scores, strict=True) if score == max(scores)]
+        right += (prompt.answer in best) / len(best)
+        if prompt.shown is not None:
+            n_shown += 1
+            shown += (prompt.shown in best) / len(best)
+    return Answered(Share(right, len(prompts)), Share(shown, n_shown) if n_shown else None)
+
+
+def option_log_probs(
+    model: TextModel, prompts: Sequence[FewShotPrompt], *, all_of_them: bool = True
+) -> list[list[float]]:
+    """For each prompt the natural log-probability of each of its options.
+
+    Not `all_of_them`: an option whose first token alone is less likely than another option is not read to its end,
+    since the rest can only take away; its number is then the first token's, and which one is largest is the same.
+    """
+    tokens = {o: model.tokenizer.encode(f" {o}") for o in {o for p in prompts for o in p.options}}
+    found = []
+    for prompt, after in zip(prompts, _after(model, [p.text for p in prompts]), strict=True):
+        scores = [float(after[tokens[o][0]]) for o in prompt.options]
+        best = max((x for x, o in zip(scores, prompt.options, strict=True) if len(tokens[o]) == 1), default=-math.inf)
+        for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
+            option = prompt.options[i]
+            if len(tokens[option]) > 1 and (all_of_them or scores[i] >= best):
+                scores[i] = model.log_prob(f" {option}", given=prompt.text)
+                best = max(best, scores[i])
+        found.append(scores)
+    return found
+
+
+def _after(model: TextModel, texts: Sequence[str]) -> list[Tensor]:
+    """Natural log-probabilities (V,) of the token after each text; texts of equal length are read together."""
+    by_length: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)
+    for place, text in enumerate(texts):
+        ids = model.ids(text)
+        by_length[len(ids)].append((place, ids))
+    found: list[Tensor] = [torch.empty(0)] * len(texts)
+    for rows in by_length.values():
+        for start in range(0, len(rows), _BATCH):
+            chunk = rows[start : start + _BATCH]
+            log_probs = model.model.next_log_probs(torch.stack([ids for _, ids in chunk]))[0]
+            for (place, _), row in zip(chunk, log_probs, strict=True):
+                found[place] = row
+    return found
+
+
+@torch.no_grad()
+def copying_scores(model: TextModel, prompts: Sequence[FewShotPrompt]) -> Tensor:
+    """How much of its attention each head gives, at the question, to what followed the same token before: (L, H).
+
+    Raises ValueError for a model without heads, or where no prompt shows its question.
+    """
+    network = _transformer(model)
+    total, n = torch.zeros(network.config.n_layers, network.config.n_heads), 0
+    for prompt in prompts:
+        ids = model.ids(prompt.text)[None].to(network.device)
+        wanted = followers(ids)[0, -1]
+        if bool(wanted.any()):
+            network.hidden(ids, trace=(trace := Trace()))
+            total += torch.stack([layer[0, :, -1, wanted].sum(-1) for layer in trace.attention]).cpu()
+            n += 1
+    if not n:
+        raise ValueError("In none of these prompts does the question stand among the examples: give some that do.")
+    return total / n
+
+
+def copying_heads(scores: Tensor) -> list[tuple[int, int]]:
+    """The heads, as (layer, head), with a score above a third, the largest first."""
+    order = scores.flatten().argsort(descending=True).tolist()
+    return [divmod(i, scores.shape[1]) for i in order if scores.flatten()[i] > COPIER]
+
+
+def other_heads(scores: Tensor, n: int, *, seed: int = 0) -> list[tuple[int, int]]:
+    """The control: up to n heads that do not copy, as (layer, head), drawn from the seed."""
+    L, H = scores.shape
+    copiers = set(copying_heads(scores))
+    others = [(layer, head) for layer in range(L) for head in range(H) if (layer, head) not in copiers]
+    return sorted(Random(seed).sample(others, min(n, len(others))))
+
+
+def silenced(model: TextModel, heads: Iterable[tuple[int, int]]) -> TextModel:
+    """The same text model with these heads, as (layer, head), silent."""
+    return TextModel(without_heads(_transformer(model), heads), model.tokenizer, name=model.name)
+
+
+def _transformer(model: TextModel) -> Transformer:
+    if not isinstance(model.model, Transformer):
+        raise ValueError(f"{model.name} is a {type(model.model).__name__} and has no heads: give a transformer.")
+    return model.model
