@@ -31,14 +31,14 @@ class KnownIds(dict[str, tuple[int, ...]]):
 
 
 class PieceIds(KnownIds):
-    """The ids of a pre-token, merged when it is first asked for."""
+    """The ids of a pre-token, merged when it is first asked for; bytes that are `unsayable` are left out before."""
 
-    def __init__(self, ids: Mapping[bytes, int], ranks: Mapping[bytes, int]) -> None:
+    def __init__(self, ids: Mapping[bytes, int], ranks: Mapping[bytes, int], unsayable: bytes = b"") -> None:
         super().__init__()
-        self._id_of, self._ranks = ids.__getitem__, ranks
+        self._id_of, self._ranks, self._unsayable = ids.__getitem__, ranks, unsayable
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
-        data = piece.encode("utf-8")
+        data = piece.encode("utf-8").translate(None, self._unsayable)
         if data in self._ranks:
             return self.keep(piece, (self._id_of(data),))
         return self.keep(piece, tuple(map(self._id_of, merge(data, self._ranks))))

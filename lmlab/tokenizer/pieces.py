@@ -57,8 +57,11 @@ def pieces(tokenizer: Any, text: str) -> list[Piece]:
     if isinstance(tokenizer, WordTokenizer):
         return _words(tokenizer, text)
     normal = getattr(tokenizer, "normalizer", None)
-    data = (unicodedata.normalize(normal, text) if normal else text).encode("utf-8")
-    owner = [n for n, character in enumerate(data.decode("utf-8")) for _ in character.encode("utf-8")]
+    unsayable = getattr(tokenizer, "unsayable", b"")  # what the vocabulary lacks, and encode leaves out
+    characters = list(unicodedata.normalize(normal, text) if normal else text)
+    spelled = [character.encode("utf-8").translate(None, unsayable) for character in characters]
+    data = b"".join(spelled)
+    owner = [n for n, spelling in enumerate(spelled) for _ in spelling]
     found: list[Piece] = []
     at = 0
     for n in tokenizer.encode(text):

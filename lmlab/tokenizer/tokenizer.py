@@ -10,6 +10,7 @@ import codecs
 import operator
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,10 @@ MAX_TEXT_CHARACTERS = 8_000_000
 #: Whole chunks of text are remembered after this many characters. To look one up is faster than to look up its
 #: pieces, but to remember it costs as much as to encode it five times: it pays where text goes on and on.
 REMEMBER_CHUNKS_FROM = 8_000_000
+
+# Bytes that a vocabulary may lack: control characters, and those that begin no assigned character of UTF-8. SmolLM2,
+# whose bytes were learned from a corpus as its other tokens were, lacks 21 of them.
+_RARE_BYTES = frozenset({*range(9), 11, 12, *range(14, 32), 127, 0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 256)})
 
 # Beginning-of-sequence tokens of the published families, the first that is in the vocabulary wins.
 _BOS_NAMES = ("<|endoftext|>", "<|begin_of_text|>", "<s>")
@@ -62,13 +67,15 @@ class Tokenizer:
                 raise ValueError(f"the special token {name!r} has the id {n}, but token_bytes[{n}] is not its name")
             if (other := self._ids.get(name.encode("utf-8"))) is not None:
                 raise ValueError(f"the special token {name!r} is also the ordinary token {other}; give it another name")
-        missing = [byte for byte in range(256) if bytes([byte]) not in self._ids]
+        #: Bytes for which there is no token: they are left out of a text, as tokenizers does, with a warning.
+        self.unsayable = bytes(byte for byte in range(256) if bytes([byte]) not in self._ids)
+        missing = [byte for byte in self.unsayable if byte not in _RARE_BYTES]
         if missing:
             raise ValueError(f"the vocabulary has no token for byte {missing[0]} (and {len(missing) - 1} others)")
         self._special_pattern = re.compile(
             "(" + "|".join(re.escape(name) for name in sorted(self.specials, key=len, reverse=True)) + ")"
         )
-        self._piece_ids = PieceIds(self._ids, self.ranks)
+        self._piece_ids = PieceIds(self._ids, self.ranks, self.unsayable)
         self._chunk_ids = ChunkIds(self._splitter, self._piece_ids)
         self._n_seen = 0  # characters encoded so far, counted until the chunks are remembered too
 
@@ -85,8 +92,8 @@ class Tokenizer:
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """The ids of `text`.  What looks like a special token is plain text unless `allow_special` is set.
 
-        A lone surrogate (half of a UTF-16 pair, no character) becomes U+FFFD with a warning.  ValueError over
-        `MAX_TEXT_CHARACTERS`.
+        A lone surrogate (half of a UTF-16 pair, no character) becomes U+FFFD with a warning, and a control character
+        that the vocabulary lacks is left out with one.  ValueError over `MAX_TEXT_CHARACTERS`.
         """
         text = self._checked_text(text)
         if not allow_special or not self.specials:
@@ -123,7 +130,8 @@ class Tokenizer:
         Tokens that hold parts of one character (an emoji in four bytes) all point at that character.
         """
         ids = self.encode(text)
-        owner = [n for n, character in enumerate(self._checked_text(text)) for _ in character.encode("utf-8")]
+        characters = enumerate(self._checked_text(text))
+        owner = [n for n, character in characters for _ in character.encode("utf-8").translate(None, self.unsayable)]
         spans, at = [], 0
         for n in ids:
             end = at + len(self._bytes[n])
@@ -162,7 +170,13 @@ class Tokenizer:
                 "encode it in parts, for example one document at a time"
             )
         text = checked_characters(text)
-        return text if self.normalizer is None else unicodedata.normalize(self.normalizer, text)
+        if self.normalizer is not None:
+            text = unicodedata.normalize(self.normalizer, text)
+        if self.unsayable and len(data := text.encode("utf-8")) != (left := len(data.translate(None, self.unsayable))):
+            warnings.warn(
+                f"{len(data) - left} bytes of this text have no token in this vocabulary and are left out", stacklevel=3
+            )
+        return text
 
     def _checked_ids(self, ids: Iterable[int]) -> list[int]:
         listed = ids.tolist() if hasattr(ids, "tolist") else ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import warnings
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 from lmlab.tokenizer import known_ids
 from lmlab.tokenizer import tokenizer as tokenizer_module
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
+from lmlab.tokenizer.byte_order import to_visible
+from lmlab.tokenizer.load import load_tokenizer
+from lmlab.tokenizer.pieces import pieces
 from lmlab.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.random_text import mixed_text
 
@@ -200,9 +204,9 @@ def test_two_threads_may_encode_at_once(tok, monkeypatch):
     assert all(got[n] == expected for n in range(4))
 
 
-def test_a_vocabulary_without_all_bytes_is_refused():
-    with pytest.raises(ValueError, match="no token for byte 255"):
-        Tokenizer(token_bytes=[bytes([n]) for n in range(255)], ranks={}, split="gpt2", specials={})
+def test_a_vocabulary_that_lacks_an_everyday_byte_is_refused():
+    with pytest.raises(ValueError, match="no token for byte 101"):
+        Tokenizer(token_bytes=[bytes([n]) for n in range(256) if n != ord("e")], ranks={}, split="gpt2", specials={})
     with pytest.raises(ValueError, match="'<x>' has the id 9"):
         Tokenizer(token_bytes=[bytes([n]) for n in range(256)], ranks={}, split="gpt2", specials={"<x>": 9})
 
@@ -213,3 +217,34 @@ def test_composing_accents_first_where_the_vocabulary_wants_it():
     composed = Tokenizer(token_bytes=tokens, ranks={}, split="gpt2", specials={}, normalizer="NFC")
     assert composed.encode("e\u0301") == plain.encode("é") != plain.encode("e\u0301")
     assert composed.offsets("e\u0301") == [(0, 1), (0, 1)]
+
+
+def test_control_characters_without_a_token_are_left_out_as_tokenizers_does(tmp_path):
+    """SmolLM2's vocabulary has no token for 21 bytes: control characters, and bytes that begin no character."""
+    import tokenizers
+
+    whole, _ = train_bpe(
+        [mixed_text(seed, 200) for seed in range(6)], vocab_size=400, split="smollm", specials=("<|endoftext|>",)
+    )
+    data = json.loads(whole.save(tmp_path).read_text(encoding="utf-8"))
+    lacking = {to_visible(bytes([byte])) for byte in (4, 6, 0x13, 0xC0, 0xF1, 0xFF)}
+    kept = [name for name in data["model"]["vocab"] if name not in lacking]
+    data["model"]["vocab"] = {name: n for n, name in enumerate(kept)}
+    data["added_tokens"][0]["id"] = data["model"]["vocab"]["<|endoftext|>"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
+    ours, theirs = load_tokenizer(tmp_path), tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    draw = random.Random(3)
+    for _ in range(60):
+        text = "".join(
+            draw.choice(["\x04", "\x06", "\x13", "the", " ", "e", "r\n", "\U00050000", "é"]) for _ in range(30)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ids, spans, found = ours.encode(text), ours.offsets(text), pieces(ours, text)
+        assert ids == theirs.encode(text).ids
+        assert [(piece.start, piece.end) for piece in found] == spans
+        if not set(text) & {"\U00050000", "é"}:  # where a character is one byte, a span says it all
+            left = [text[start:end].translate(dict.fromkeys([4, 6, 19])) for start, end in spans]
+            assert left == [ours.decode([n]) for n in ids]
+    with pytest.warns(UserWarning, match="2 bytes of this text have no token"):
+        assert ours.decode(ours.encode("\x04hi\x06")) == "hi"
