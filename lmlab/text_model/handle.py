@@ -5,7 +5,7 @@ Lecture: "ask the model". Whatever predicts the next token answers the same few 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 from lmlab.models.language_model import LanguageModel, State
-from lmlab.sampling import Sampler, context_of, generate
-from lmlab.text_model.generation import Generation
+from lmlab.sampling import Sampler, check_max_new_tokens, context_of, generate
+from lmlab.text_model.generation import Ended, Generation
+from lmlab.text_model.whole_word import whole_word
 
 if TYPE_CHECKING:
     from lmlab.formats.hf_folder import Writer
     from lmlab.models.trace import Trace
-    from lmlab.tokenizer.chat_template import ChatTemplate
+    from lmlab.tokenizer.chat_template import ChatTemplate, Message
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 _STOP_NAMES = ("<|endoftext|>", "<|end|>", "<|im_end|>", "</s>", "<|end_of_text|>", "<|eot_id|>")
-_LONGEST_WORD = 12  # tokens that a candidate may take to become a whole word
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class TextModel:
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end a text or a turn."""
         specials = self.tokenizer.specials
-        return frozenset(specials[name] for name in _STOP_NAMES if name in specials)
+        names = (*_STOP_NAMES, self.chat_template.eos) if self.chat_template else _STOP_NAMES
+        return frozenset(specials[name] for name in names if name in specials)
 
     def ids(self, prompt: str) -> Tensor:
         """Ids of the prompt (T,), BOS in front, the last `max_seq_len` of them."""
@@ -150,15 +151,53 @@ class TextModel:
         sampler: Sampler | None = None,
         seed: int = 0,
         stop_ids: Collection[int] | None = None,
+        stop: str | Sequence[str] = (),
+        max_seconds: float | None = None,
     ) -> Generation:
-        """Write on after the prompt: iterate over the steps, or take `.text`. Stops at the end of a text or turn.
+        """Write on after the prompt: iterate over the steps, or take `.text`. `.ended` says why it stopped.
 
-        `stop_ids=()` writes on past the end, into the next text.
+        That is at the end of a text or turn (`stop_ids=()` writes on past it), before a text in `stop`, after
+        `max_new_tokens` or after `max_seconds` of computing.
         """
         stops = self.stop_ids if stop_ids is None else frozenset(stop_ids)
         start = split_trailing_space(prompt)[0]
         drawn = generate(self.model, self.ids(start), max_new_tokens, sampler=sampler, seed=seed, stop_ids=stops)
-        return Generation(start, drawn, self.tokenizer, stops)
+        return Generation(start, drawn, self.tokenizer, stops, stop=stop, max_seconds=max_seconds)
+
+    def chat(
+        self,
+        messages: str | Sequence[Message],
+        max_new_tokens: int = 256,
+        *,
+        sampler: Sampler | None = None,
+        seed: int = 0,
+        stop: str | Sequence[str] = (),
+        max_seconds: float | None = None,
+    ) -> Generation:
+        """Answer a question, or the last of several messages {"role": …, "content": …}; as `generate` otherwise.
+
+        A conversation never loses its beginning: the answer ends where the model's context is full.
+        Raises ValueError for a model without a chat template and for a conversation longer than the context.
+        """
+        if self.chat_template is None:
+            raise ValueError(
+                f"{self.name} has no chat template: it continues texts and was not taught to answer. Use "
+                ".generate(prompt), or load a chat model such as smollm2."
+            )
+        check_max_new_tokens(max_new_tokens)
+        ids = self.chat_template.encode(messages, self.tokenizer)
+        room = max_new_tokens if self.max_seq_len is None else self.max_seq_len - len(ids) + 1
+        if room < 1:
+            raise ValueError(
+                f"The conversation has {len(ids):,} tokens and {self.name} reads {self.max_seq_len:,} at once: "
+                "leave out its oldest messages."
+            )
+        limit: Ended = "max_new_tokens" if max_new_tokens <= room else "context"
+        drawn = generate(
+            self.model, torch.tensor(ids), min(room, max_new_tokens), sampler=sampler, seed=seed, stop_ids=self.stop_ids
+        )
+        prompt = self.chat_template.render(messages)
+        return Generation(prompt, drawn, self.tokenizer, self.stop_ids, stop=stop, max_seconds=max_seconds, limit=limit)
 
     def trace(self, prompt: str) -> Trace:
         """Everything a transformer computes while it reads the prompt: attention, scores, the residual stream."""
@@ -173,25 +212,8 @@ class TextModel:
         return trace
 
     def whole_word(self, prompt: str, first_token: int) -> str:
-        """The word that this token begins after the prompt, completed by the likeliest tokens.
-
-        Ends before a token that starts a new word or a sign, so that models of different vocabularies can be asked
-        about the same string.
-        """
-        specials = set(self.tokenizer.specials.values())
-        word = self.tokenizer.token_bytes(first_token)
-        if first_token in specials:
-            return word.decode("utf-8", "replace")
-        reader = _Continuation(self, split_trailing_space(prompt)[0])
-        token = first_token
-        for _ in range(_LONGEST_WORD):
-            if not _may_go_on(word):
-                break
-            token = int(reader.after(token).argmax())
-            if token in specials or not _goes_on(word, self.tokenizer.token_bytes(token)):
-                break
-            word += self.tokenizer.token_bytes(token)
-        return word.decode("utf-8", "replace")
+        """The word that this token begins after the prompt, completed by the likeliest tokens."""
+        return whole_word(self, split_trailing_space(prompt)[0], first_token)
 
     def save(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> Path:
         """Write model and tokenizer as one folder, which `lab.load` and transformers open. Returns its path."""
@@ -240,37 +262,6 @@ class TextModel:
         return Candidate(self.tokenizer.token_text(id_), log_prob, id_)
 
 
-class _Continuation:
-    """A prompt that is continued by one token after another, in a context that may fill up."""
-
-    def __init__(self, model: TextModel, prompt: str) -> None:
-        self.model = model
-        context = model.max_seq_len
-        _, self.state = model._read(prompt, None if context is None else max(1, context - _LONGEST_WORD))
-
-    def after(self, id_: int) -> Tensor:
-        log_probs, self.state = self.model.model.next_log_probs(torch.tensor([[id_]]), self.state)
-        return log_probs[0]
-
-
 def split_trailing_space(prompt: str) -> tuple[str, str]:
     """The prompt without the one space at its end, and that space (or nothing): it goes before the next word."""
     return (prompt[:-1], " ") if prompt.endswith(" ") else (prompt, "")
-
-
-def _may_go_on(word: bytes) -> bool:
-    """Whether this may be an unfinished word: ends in a letter or digit, or inside a character."""
-    try:
-        text = word.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return text[-1:].isalnum()
-
-
-def _goes_on(word: bytes, token: bytes) -> bool:
-    """Whether the token continues the word rather than starting another or ending the sentence."""
-    try:
-        word.decode("utf-8")
-    except UnicodeDecodeError:
-        return bool(token) and token[0] & 0xC0 == 0x80  # the rest of a character
-    return token.decode("utf-8", "ignore")[:1].isalnum() or (token[:1] != b"" and token[0] >= 0x80)
