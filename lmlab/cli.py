@@ -1,4 +1,5 @@
-"""The command line: `lmlab lab`, `present`, `labs`, `train`, `evaluate`, `tokenize`, `generate`, `doctor`.
+"""The command line: `lmlab lab`, `present`, `labs`, `train`, `evaluate`, `tokenize`, `generate`, `fetch`,
+`doctor`.
 
 Exit codes: 0 done, 1 could not (one sentence says why), 2 used wrongly, 130 interrupted by Ctrl-C, 141 the
 reader of our output went away. LMLAB_DEBUG=1 shows the traceback behind a sentence.
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_evaluate,
         _add_tokenize,
         _add_generate,
+        _add_fetch,
         _add_doctor,
     ):
         add(commands)
@@ -198,6 +200,18 @@ def _add_generate(commands: Any) -> None:
     generate.set_defaults(run=_generate)
 
 
+def _add_fetch(commands: Any) -> None:
+    fetch = commands.add_parser(
+        "fetch",
+        help="bring a real model or real plays to this machine",
+        description="Fetch smollm2, shakespeare or hub:ORG/NAME[@REVISION]; what is here already is compared. "
+        "Without NAME: what there is, how large, and what of it is here.",
+    )
+    fetch.add_argument("name", metavar="NAME", nargs="?", help="smollm2, shakespeare or hub:ORG/NAME")
+    fetch.add_argument("--remove", action="store_true", help="remove NAME from this machine")
+    fetch.set_defaults(run=_fetch)
+
+
 def _add_doctor(commands: Any) -> None:
     doctor = commands.add_parser(
         "doctor",
@@ -262,6 +276,12 @@ def _generate(options: argparse.Namespace) -> int:
         sampling={name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p")},
         seed=options.seed,
     )
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from lmlab.commands.fetch import fetch_command
+
+    return fetch_command(options.name, remove=options.remove)
 
 
 def _doctor(options: argparse.Namespace) -> int:
