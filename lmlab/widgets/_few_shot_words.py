@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lmlab.data.few_shot import FewShotPrompt
 from lmlab.text_model import TextModel
 from lmlab.training.few_shot import Answered, Share
-from lmlab.widgets._style import Span, Spans, bold, model_name, mono, percent, spans, visible
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, percent, spans, visible
 
 LABELS = {"drawn": "as drawn", "shuffled": "shuffled"}
 SILENCE = {
@@ -35,12 +35,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt as tokens, how many examples it holds, and the likeliest options; `best`: each model's answer."""
+    """A prompt as tokens, how many examples it holds, and the likeliest options; `best`: each model's answer;
+    `cropped`: how many of its first tokens a model cannot see."""
 
     tokens: tuple[str, ...]
     k: int
     options: tuple[Option, ...]
     best: tuple[str, ...]
+    cropped: tuple[int, ...] = ()
 
 
 def case_of(prompt: FewShotPrompt, models: Sequence[TextModel], log_probs: Sequence[Sequence[float] | None]) -> Asked:
@@ -64,7 +66,8 @@ def case_of(prompt: FewShotPrompt, models: Sequence[TextModel], log_probs: Seque
         role = "shown" if text == prompt.shown else "right" if text == prompt.answer else ""
         options.append(Option(text, role, p, words))
     best = tuple("" if row is None else prompt.options[max(range(len(row)), key=row.__getitem__)] for row in log_probs)
-    return Asked(tokens, len(prompt.pairs), tuple(options), best)
+    cropped = tuple(0 if row is None else m.n_cropped(prompt.text) for m, row in zip(models, log_probs, strict=True))
+    return Asked(tokens, len(prompt.pairs), tuple(options), best, cropped)
 
 
 def about_models(kind: str, names: Sequence[str]) -> str:
@@ -112,6 +115,9 @@ def _own_said(names: Sequence[str], own: Asked) -> list[str | Span]:
         if own.best[slot]:
             p = next((o.p[slot] for o in own.options if o.text == own.best[slot]), None)
             parts += [" answers ", mono(own.best[slot]), f", {percent(p)}" if p is not None else ""]
+            parts += (
+                [f" (the first {count(own.cropped[slot], 'token')} do not fit)"] if any(own.cropped[slot:][:1]) else []
+            )
         else:
             parts += [" lacks a word of it"]
     return [*parts, ". "]

@@ -296,6 +296,17 @@ SAMPLES = {
         trait="length",
         value=104,
     ),
+    "FewShot": Sample(
+        (
+            "lab.widgets.FewShot(random, trigram, n=10)",
+            'lab.widgets.FewShot(random, n=10, prompt="goose => jik, goose", labels="shuffled", k=5)',
+            'lab.widgets.FewShot(hostile, trigram, n=10, prompt="<b>goose</b> => <i>jik</i>, <b>goose</b>")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="goose => jik, cat => pim, goose",
+        text="prompt",
+    ),
     "InductionHeads": Sample(
         (
             "lab.widgets.InductionHeads()",
