@@ -75,7 +75,7 @@ def _load_folder(folder: Path, name: str) -> TextModel:
     # What lies in the cache was compared with its fingerprints when it was fetched, and nobody writes there by hand.
     fetched = folder.absolute().is_relative_to(cache_folder())
     model = load_model(folder, unchecked=fetched)
-    tokenizer = _padded(load_tokenizer(folder), model.vocab_size)
+    tokenizer = _padded(load_tokenizer(folder, unchecked=fetched), model.vocab_size)
     return TextModel(model, tokenizer, name=_display_name(name, folder), chat_template=_template_of(folder, tokenizer))
 
 

@@ -29,4 +29,4 @@ def to_visible(token: bytes) -> str:
 
 def from_visible(written: str) -> bytes:
     """The bytes that a vocabulary file's string stands for; KeyError at a character outside the alphabet."""
-    return bytes([_BYTE[character] for character in written])
+    return bytes(map(_BYTE.__getitem__, written))

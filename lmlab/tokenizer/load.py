@@ -11,7 +11,7 @@ from typing import Any
 
 from lmlab.tokenizer.split import SPLIT_GPT2, SPLIT_GPT4, SPLIT_GPT4O, SPLIT_QWEN2, SPLIT_SMOLLM, SPLITS
 from lmlab.tokenizer.tokenizer import Tokenizer
-from lmlab.tokenizer.tokenizer_json import read_pair, read_token, tokenizer_from_json, tokens_by_id
+from lmlab.tokenizer.tokenizer_json import read_pair, read_pairs, read_token, tokenizer_from_json, tokens_by_id
 from lmlab.tokenizer.vocabulary import MAX_TOKENS, tokenizer_from_merges, tokenizer_from_ranks
 
 #: Larger files are not read (the largest published tokenizer.json has about 35 MB).
@@ -44,11 +44,18 @@ _GGUF_SPLITS = {
 }
 
 
-def load_tokenizer(path: str | Path, *, split: str | None = None, specials: dict[str, int] | None = None) -> Tokenizer:
+def load_tokenizer(
+    path: str | Path,
+    *,
+    split: str | None = None,
+    specials: dict[str, int] | None = None,
+    unchecked: bool = False,
+) -> Tokenizer:
     """Read a tokenizer: tokenizer.json (byte-level BPE), vocab.json with merges.txt, a .tiktoken file, or their folder.
 
     vocab.json and .tiktoken files name neither split nor special tokens: `split` (GPT-2's by default for the former)
-    and `specials` (name to id) say them, and for OpenAI's own file names they are known.  ValueError names the file
+    and `specials` (name to id) say them, and for OpenAI's own file names they are known.  `unchecked` is for a
+    tokenizer.json that was checked before, and takes half the time.  ValueError names the file
     and what in it is wrong or not implemented; FileNotFoundError where there is none.
     """
     path = _file_of(Path(path))
@@ -61,7 +68,7 @@ def load_tokenizer(path: str | Path, *, split: str | None = None, specials: dict
             raise ValueError("a GGUF file holds a model too; open both with lab.load")
         if split is not None or specials is not None:
             raise ValueError("a tokenizer.json says its split and specials itself; leave those arguments out")
-        return tokenizer_from_json(_json(path))
+        return tokenizer_from_json(_json(path), unchecked=unchecked)
     except ValueError as error:
         raise ValueError(f"{path} is not read: {error}") from None
 
@@ -80,7 +87,7 @@ def tokenizer_from_gguf(fields: Mapping[str, Any]) -> Tokenizer:
     specials = {name: n for n, (name, kind) in enumerate(zip(written, kinds, strict=True)) if kind in (3, 4, 5)}
     special_ids = set(specials.values())
     tokens = {n: name.encode("utf-8") if n in special_ids else read_token(name) for n, name in enumerate(written)}
-    merges = [read_pair(pair, n) for n, pair in enumerate(fields["tokenizer.ggml.merges"])]
+    merges = read_pairs(fields["tokenizer.ggml.merges"], {name: tokens[n] for n, name in enumerate(written)})
     return tokenizer_from_merges(tokens, merges, split=_GGUF_SPLITS[pre], specials=specials)
 
 

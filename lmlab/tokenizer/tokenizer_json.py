@@ -7,7 +7,7 @@ that are nearly right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from lmlab.tokenizer.byte_order import from_visible
@@ -21,8 +21,11 @@ _SECTIONS = {
 }  # fmt: skip
 
 
-def tokenizer_from_json(data: Any) -> Tokenizer:
-    """The tokenizer that the content of a tokenizer.json describes; ValueError names what is not implemented."""
+def tokenizer_from_json(data: Any, *, unchecked: bool = False) -> Tokenizer:
+    """The tokenizer that the content of a tokenizer.json describes; ValueError names what is not implemented.
+
+    `unchecked` leaves out whether every merge can happen, half of the time that it takes.
+    """
     if not isinstance(data, dict) or not isinstance(model := data.get("model"), dict):
         raise ValueError("it has no section 'model', so it is no tokenizer.json")
     if unknown := set(data) - _SECTIONS:
@@ -30,13 +33,14 @@ def tokenizer_from_json(data: Any) -> Tokenizer:
     _check_model(model)
     specials = _specials(data.get("added_tokens") or [])
     tokens = tokens_by_id(model["vocab"], specials)
-    merges = [read_pair(pair, n) for n, pair in enumerate(model["merges"])]
+    merges = read_pairs(model["merges"], {written: tokens[n] for written, n in model["vocab"].items()})
     tokenizer = tokenizer_from_merges(
         tokens,
         merges,
         split=_split(data.get("pre_tokenizer")),
         specials=specials,
         normalizer=_normalizer(data.get("normalizer")),
+        unchecked=unchecked,
     )
     if model.get("ignore_merges"):
         _check_all_made(tokenizer)
@@ -67,6 +71,18 @@ def read_token(written: str) -> bytes:
             f"the token {written!r} has the character {error}, which stands for no byte: this vocabulary is not "
             "byte-level, and only byte-level BPE is implemented"
         ) from None
+
+
+def read_pairs(pairs: Iterable[Any], known: Mapping[str, bytes]) -> list[Pair]:
+    """Merges in their order; `known` has the bytes of every token as the file writes it."""
+    read: list[Pair] = []
+    for n, pair in enumerate(pairs):
+        try:
+            left, right = pair.split(" ") if isinstance(pair, str) else pair
+            read.append((known[left], known[right]))
+        except (KeyError, TypeError, ValueError):
+            read.append(read_pair(pair, n))  # which says what is wrong with it
+    return read
 
 
 def read_pair(pair: Any, n: int) -> Pair:

@@ -29,24 +29,29 @@ def tokenizer_from_merges(
     split: str,
     specials: Mapping[str, int],
     normalizer: Literal["NFC"] | None = None,
+    unchecked: bool = False,
 ) -> Tokenizer:
     """A tokenizer from its tokens by id and its merges in order (left part, right part).
 
-    Where several pairs make one token, the first gives the rank, and one of them must be possible.  ValueError names
-    the first id, byte or merge that is wrong.
+    Where several pairs make one token, the first gives the rank, and one of them must be possible, which is left
+    `unchecked` in a file that was checked before.  ValueError names the first id, byte or merge that is wrong.
     """
     token_bytes = in_order(tokens, specials)
-    ordinary = {token for n, token in tokens.items() if n not in set(specials.values())}
+    special_ids = set(specials.values())
+    ordinary = {token for n, token in tokens.items() if n not in special_ids}
     ranks: dict[bytes, int] = {}
     pairs: dict[bytes, list[Pair]] = {}
     for rank, (left, right) in enumerate(merges):
         token = left + right
-        for part in (left, right, token):
-            if part not in ordinary:
-                raise ValueError(f"merge {rank} joins {left!r} and {right!r}, but {part!r} is no token")
-        ranks.setdefault(token, rank)
-        pairs.setdefault(token, []).append((left, right))
-    _check_possible(pairs, ranks)
+        if not (left in ordinary and right in ordinary and token in ordinary):
+            part = next(part for part in (left, right, token) if part not in ordinary)
+            raise ValueError(f"merge {rank} joins {left!r} and {right!r}, but {part!r} is no token")
+        if ranks.setdefault(token, rank) == rank:
+            pairs[token] = [(left, right)]
+        else:
+            pairs[token].append((left, right))
+    if not unchecked:
+        _check_possible(pairs, ranks)
     return Tokenizer(token_bytes=token_bytes, ranks=ranks, split=split, specials=specials, normalizer=normalizer)
 
 
@@ -128,17 +133,20 @@ def _stand_side_by_side(
     Walk back in time: undo the younger of the two tokens at the border, again and again; no pair met on the way may
     have been joined while both stood there.
     """
-    work = 0
-    if any(len(part) > 1 and part not in parts for part in (left, right)):
-        return False, work  # the part itself is made later, or never
+    if (len(left) > 1 and left not in parts) or (len(right) > 1 and right not in parts):
+        return False, 0  # the part itself is made later, or never
+    work, rank_of = 0, ranks.get
+    age_left, age_right = rank_of(left, -1), rank_of(right, -1)
     while True:
-        work += len(left) + len(right)
-        if ranks.get(left + right, limit) < limit:
+        both = left + right
+        work += len(both)
+        if rank_of(both, limit) < limit:
             return False, work
-        age_left, age_right = ranks.get(left, -1), ranks.get(right, -1)
-        if age_left < 0 and age_right < 0:
-            return True, work
         if age_left > age_right:
             limit, left = age_left, parts[left][1]
-        else:  # in a run of equal tokens the leftmost are joined first, so even the same merge could cross the border
+            age_left = rank_of(left, -1)
+        elif age_right >= 0:  # in a run of equal tokens the leftmost are joined first: the same merge could cross too
             limit, right = age_right + 1, parts[right][0]
+            age_right = rank_of(right, -1)
+        else:
+            return True, work
