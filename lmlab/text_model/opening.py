@@ -30,11 +30,12 @@ def load(name: str | os.PathLike[str]) -> TextModel:
     Never opens a connection: for what is not here, the error says so and what is. Weights of folders are mapped
     into memory, so that kernels share them. Raises FileNotFoundError or ValueError, one sentence each.
     """
+    from lmlab.tokenizer.bpe import no_garbage_collection
+
     text = os.fspath(name)
     path = Path(text).expanduser()
-    if is_gguf(path):
-        return _load_gguf(path)
-    return _load_folder(folder_of(text), text)
+    with no_garbage_collection():  # in a process that has torch, half of the time that a vocabulary takes
+        return _load_gguf(path) if is_gguf(path) else _load_folder(folder_of(text), text)
 
 
 def is_gguf(path: Path) -> bool:

@@ -71,7 +71,7 @@ def train_bpe(
     words = _words(text_or_iterable, cut)
     if not words:
         raise ValueError("the text to train on is empty; give a string, or an iterable of documents with text in them")
-    with _no_garbage_collection():
+    with no_garbage_collection():
         log = learn(words, n_merges, cut.pattern)
     if len(log) < n_merges:
         warnings.warn(
@@ -97,7 +97,7 @@ def replay_merges(tokenizer: Tokenizer, text_or_iterable: str | Iterable[str]) -
     for left, right in tokenizer.merge_pairs():
         pairs.append(symbols[left] << PAIR_BITS | symbols[right])
         symbols[left + right] = len(symbols)
-    with _no_garbage_collection():
+    with no_garbage_collection():
         return learn(words, len(pairs), tokenizer.split, given=pairs)
 
 
@@ -132,8 +132,8 @@ def _words(text_or_iterable: str | Iterable[str], cut: Splitter) -> dict[bytes, 
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Millions of small integers and no cycles: looking for garbage among them would cost a tenth of the time."""
+def no_garbage_collection() -> Iterator[None]:
+    """Millions of small objects and no cycles: looking for garbage among them would cost a tenth of the time, or half."""
     enabled = gc.isenabled()
     gc.disable()
     try:
