@@ -197,6 +197,13 @@ def _add_generate(commands: Any) -> None:
     generate.add_argument("--top-p", metavar="P", type=float, help="draw from the likeliest that make up P")
     generate.add_argument("--min-p", metavar="P", type=float, help="leave out what is below P times the likeliest")
     generate.add_argument("--seed", type=int, default=0, help="the same seed, the same text (0)")
+    generate.add_argument(
+        "--chat", action="store_true", help="ask a chat model: PROMPT is a question, the answer comes"
+    )
+    generate.add_argument(
+        "--stop", metavar="TEXT", action="append", default=[], help=r"end before TEXT (\n: a new line)"
+    )
+    generate.add_argument("--max-seconds", metavar="S", type=float, help="stop after S seconds of computing")
     generate.set_defaults(run=_generate)
 
 
@@ -269,13 +276,9 @@ def _tokenize(options: argparse.Namespace) -> int:
 def _generate(options: argparse.Namespace) -> int:
     from lmlab.commands.text import generate_command
 
-    return generate_command(
-        options.prompt,
-        model=options.model,
-        max_new_tokens=options.max_new_tokens,
-        sampling={name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p")},
-        seed=options.seed,
-    )
+    sampling = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p")}
+    limits = {name: getattr(options, name) for name in ("max_new_tokens", "seed", "stop", "max_seconds")}
+    return generate_command(options.prompt, model=options.model, chat=options.chat, sampling=sampling, limits=limits)
 
 
 def _fetch(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,32 @@ def tokenize_command(text: str, *, model: str, ids_only: bool = False) -> int:
     return 0
 
 
-def generate_command(prompt: str, *, model: str, max_new_tokens: int, sampling: dict[str, Any], seed: int) -> int:
-    """Print the prompt and its continuation, each token as soon as it is drawn."""
+def generate_command(prompt: str, *, model: str, chat: bool, sampling: dict[str, Any], limits: dict[str, Any]) -> int:
+    """Print the prompt and its continuation, or a chat model's answer alone, each token as soon as it is drawn."""
     from lmlab.sampling import Sampler
     from lmlab.text_model import load
 
     prompt = _text(prompt)
-    sampler = Sampler(**sampling)
-    written = load(model).generate(prompt, max_new_tokens=max_new_tokens, sampler=sampler, seed=seed)
-    print(prompt, end="", flush=True)
+    limits |= {"sampler": Sampler(**sampling), "stop": [text.replace("\\n", "\n") for text in limits["stop"]]}
+    opened = load(model)
+    written = opened.chat(prompt, **limits) if chat else opened.generate(prompt, **limits)
+    print("" if chat else written.prompt, end="", flush=True)
     n = 0
-    for step in written:
-        print(step.text, end="", flush=True)
-        n += len(step.text)
-    print(written.text[n:])  # an unfinished character at the very end
+    try:
+        for step in written:
+            print(_harmless(step.text), end="", flush=True)
+            n += len(step.text)
+    finally:  # Ctrl-C too leaves a whole line
+        print(_harmless(written.text[n:]) if written.ended else "")
+    if written.ended in ("time", "context"):
+        why = "the time is over" if written.ended == "time" else "the model's context is full"
+        print(f"lmlab: stopped after {_count(len(written.steps), 'token')}: {why}", file=sys.stderr)
     return 0
+
+
+def _harmless(text: str) -> str:
+    """The text with its lines and tabs, other control characters as escapes: a terminal would act on them."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else ascii(c)[1:-1] for c in text)
 
 
 def _text(given: str) -> str:
