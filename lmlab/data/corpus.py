@@ -15,6 +15,7 @@ from torch import Tensor
 from lmlab.data.text_files import read_documents
 from lmlab.data.town.town import Town
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.user_folder import cache_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +77,9 @@ def corpus(
 ) -> Corpus:
     """The town's text ("town"), or the documents of a file or folder, or a `text` whose paragraphs are documents.
 
-    `documents`, `seed`, `dialect` and `families` concern the town alone. Raises ValueError or FileNotFoundError,
-    in one sentence, for what cannot be read as text.
+    "shakespeare" is 38 plays, a speech a document, once `lmlab fetch shakespeare` has brought them. `documents`,
+    `seed`, `dialect` and `families` concern the town alone. Raises ValueError or FileNotFoundError, in one sentence,
+    for what cannot be read as text.
     """
     if text is not None:
         return Corpus(tuple(part for part in text.split("\n\n") if part.strip()), "text")
@@ -86,6 +88,15 @@ def corpus(
             raise ValueError(f"documents must be a whole number of at least 1, got {documents!r}.")
         town = Town(dialect, families)
         return Corpus(tuple(town.sample(documents, seed)), "town")
-    path = Path(name_or_path)
+    path = _plays() if name_or_path == "shakespeare" else Path(name_or_path)
     found, notes = read_documents(path)
     return Corpus(tuple(found), path.name, tuple(notes))
+
+
+def _plays() -> Path:
+    fetched, own = cache_folder() / "shakespeare", Path("shakespeare")
+    if fetched.is_dir() or own.exists():
+        return fetched if fetched.is_dir() else own
+    raise FileNotFoundError(
+        "Shakespeare's plays are not on this machine: fetch them in a terminal (2 MB), `lmlab fetch shakespeare`."
+    )

@@ -101,6 +101,8 @@ def turn(folder: Path, waits: Callable[[str], None]) -> Iterator[None]:
         lock = _beside(folder, "lock")
         told = False
         while not _take(lock):
+            if not lock.exists():  # a dead program had left it, and it is gone now
+                continue
             if not told:
                 waits(f"another program is fetching {folder.name}; waiting for it")
                 told = True

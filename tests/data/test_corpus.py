@@ -126,3 +126,15 @@ def test_a_file_beyond_the_cap_is_refused_before_it_is_read(tmp_path):
         handle.truncate(300_000_000)  # sparse: takes no room
     with pytest.raises(ValueError, match=r"300 MB.*200 MB"):
         corpus(file)
+
+
+def test_the_plays_are_a_corpus_where_they_were_fetched_and_a_sentence_where_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="`lmlab fetch shakespeare`"):
+        corpus("shakespeare")
+    for folder, speech in ((tmp_path / "shakespeare", "Mine."), (tmp_path / "home/cache/shakespeare", "To be?")):
+        folder.mkdir(parents=True)
+        (folder / "play.md").write_text(f"# Play\n\n{speech}", encoding="utf-8")
+        (folder / ".fetched.json").write_text("{}", encoding="utf-8")
+        assert corpus("shakespeare").documents == ("# Play", speech)
