@@ -14,9 +14,9 @@ from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, per
 LABELS = {"drawn": "as drawn", "shuffled": "shuffled"}
 SILENCE = {
     "none": "no head",
-    "best": "the head that copies most",
-    "copiers": "all heads that copy",
-    "others": "as many other heads",
+    "best": "the best copier",
+    "copiers": "all copiers",
+    "others": "as many others",
 }
 ROWS = 5  # options that are drawn
 LEARNS, DOES_NOT = 0.5, 0.25  # the gain from eight examples that counts as learning, and as none

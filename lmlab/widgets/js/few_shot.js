@@ -61,7 +61,7 @@ function picture(ctx) {
     if (v.done < 1) { ctx.root.classList.add("busy"); ctx.root.querySelector(".lm-busy i").style.width = Math.max(2, 100 * v.done) + "%"; }
     if (!one) return;
     if (!P) answers(one, width);
-    h2.replaceChildren("What each answers ", h("span", {}, "probability of the word, percent"));
+    h2.replaceChildren("What each answers ", h("span", {}, "probability, percent"));
     h3.replaceChildren(v.own ? "Your prompt, " : "One of the prompts, ", `k = ${one.k} `, h("span", {}, P ? "" : v.own ? "empty the box, and press Enter, to go back" : "arrow keys in the chart: fewer or more examples"));
     chips.replaceChildren(tokenStrip(one.tokens, {label: "the prompt as tokens", selected: one.tokens.length - 1}).el);
   }
