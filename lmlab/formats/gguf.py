@@ -27,7 +27,8 @@ MAX_FIELDS = 1 << 12
 MAX_TENSORS = 1 << 16
 MAX_ITEMS = 1 << 20  # of one list; the largest vocabulary in use has 262,144 tokens
 MAX_STRING_BYTES = 1 << 20
-MAX_NAME_BYTES = 64  # ggml's own limit for tensors; keys have 65,535, which nobody uses
+MAX_KEY_BYTES = 256
+MAX_NAME_BYTES = 64  # ggml's own limit
 MAX_ALIGNMENT = 1 << 20
 
 _STRING, _LIST = 8, 9
@@ -101,7 +102,7 @@ class _Walk:
         n_fields = self.count("fields", MAX_FIELDS, least_bytes=13)
         fields: dict[str, Any] = {}
         for _ in range(n_fields):
-            key = self.string("the name of a field")
+            key = self.name("the name of a field", MAX_KEY_BYTES)
             if key in fields:
                 raise ValueError(f"{self.path} names the field {key!r} twice: which one is meant cannot be known.")
             fields[key] = self.value(key, self.number(4))
@@ -109,12 +110,18 @@ class _Walk:
 
     def tensor(self) -> tuple[str, int, tuple[int, ...], int]:
         """Name, type, shape (the fastest dimension first, as the file has it) and offset of the next tensor."""
-        name = self.string("the name of a tensor", MAX_NAME_BYTES)
+        name = self.name("the name of a tensor", MAX_NAME_BYTES)
         n_dims = self.number(4)
         if not 1 <= n_dims <= 4:
             raise ValueError(f"{self.path}: the tensor {name!r} has {n_dims} dimensions; 1 to 4 are possible.")
         shape = tuple(self.number(8) for _ in range(n_dims))
         return name, self.number(4), shape, self.number(8)
+
+    def name(self, what: str, most: int) -> str:
+        name = self.string(what, most)
+        if not name.isprintable() or not name:
+            raise ValueError(f"{self.path}: {what} is {name!r}, which no program writes: the file is damaged.")
+        return name
 
     def value(self, key: str, kind: int) -> Any:
         if kind == _STRING:

@@ -133,7 +133,7 @@ def _words(text_or_iterable: str | Iterable[str], cut: Splitter) -> dict[bytes, 
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Small objects by the million and no cycles: a search for garbage would take a tenth of the time, or half of it."""
+    """Small objects by the million and no cycles: a search for garbage would take a tenth of the time or half."""
     enabled = gc.isenabled()
     gc.disable()
     try:
