@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,79 @@ def test_a_saved_text_model_is_one_folder_for_both(tmp_path: Path):
     with torch.no_grad():
         expected = theirs(ids).logits[0, -1].log_softmax(-1)
     torch.testing.assert_close(reopened.next_log_probs("the dog sat"), expected, atol=1e-5, rtol=1e-5)
+
+
+# ---------------------------------------------------------------- shapes that nobody chose
+
+SEED = random.randrange(10**6)
+N_KEY_HEADS = {"a key head each": lambda n_heads: n_heads, "grouped": lambda n_heads: n_heads // 2, "one": lambda _: 1}
+LINEAR_ROPE = {"rope_type": "linear", "factor": 4.0}
+ROPES = {"plain rope": {"rope_type": "default"}, "linear rope": LINEAR_ROPE, "llama 3 rope": LLAMA_3_ROPE}
+
+
+def drawn_llama_like(kind: str, key_heads: str, rope: str, rng: random.Random) -> Any:
+    """A config of this kind whose other sizes and settings are drawn."""
+    n_heads, width = rng.choice((2, 4, 6)), rng.choice((4, 6, 8))
+    return llama_like(
+        kind,
+        vocab_size=rng.randrange(50, 200),
+        hidden_size=n_heads * width,
+        intermediate_size=rng.randrange(10, 70),
+        num_hidden_layers=rng.randrange(1, 5),
+        num_attention_heads=n_heads,
+        num_key_value_heads=N_KEY_HEADS[key_heads](n_heads),
+        head_dim=rng.choice((width, width + 2, 2 * width)),
+        tie_word_embeddings=rng.random() < 0.5,
+        rms_norm_eps=rng.choice((1e-6, 1e-5, 1e-2)),
+        rope_parameters={**ROPES[rope], "rope_theta": rng.choice((100.0, 10_000.0, 1e6))},
+    )
+
+
+def drawn_gpt2(rng: random.Random) -> Any:
+    n_heads = rng.choice((1, 2, 3, 6))
+    return transformers.GPT2Config(
+        vocab_size=rng.randrange(50, 200),
+        n_positions=64,
+        n_embd=n_heads * rng.choice((4, 5, 8)),
+        n_layer=rng.randrange(1, 5),
+        n_head=n_heads,
+        n_inner=rng.choice((None, 40, 7)),
+        layer_norm_epsilon=rng.choice((1e-5, 1e-2)),
+        tie_word_embeddings=rng.random() < 0.5,
+        initializer_range=0.2,
+    )
+
+
+def check_both_ways(config: Any, seed: int, tmp_path: Path) -> None:
+    """Theirs opened by us, and that saved by us and opened by them: the same logits, on ids drawn just now."""
+    torch.manual_seed(seed)
+    theirs = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    randomized(theirs, seed)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs")
+    save_model(ours, tmp_path / "ours")
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32)
+    ids = random_ids(2, 60, seed=seed, vocab_size=config.vocab_size)
+    with torch.no_grad():
+        expected = theirs(ids).logits
+        assert float(expected.std()) > 0.1  # no comparison of zeros
+        torch.testing.assert_close(ours(ids), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(again(ids).logits, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rope", ROPES)
+@pytest.mark.parametrize("key_heads", N_KEY_HEADS)
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Qwen3"])
+def test_any_shape_of_a_family_has_their_logits(kind: str, key_heads: str, rope: str, tmp_path: Path):
+    print(f"seed {SEED}")
+    config = drawn_llama_like(kind, key_heads, rope, random.Random(f"{SEED} {kind} {key_heads} {rope}"))
+    check_both_ways(config, SEED, tmp_path)
+
+
+@pytest.mark.parametrize("draw", range(6))
+def test_any_shape_of_gpt2_has_their_logits(draw: int, tmp_path: Path):
+    print(f"seed {SEED}")
+    check_both_ways(drawn_gpt2(random.Random(f"{SEED} {draw}")), SEED + draw, tmp_path)
 
 
 # ---------------------------------------------------------------- what is refused
