@@ -43,9 +43,8 @@ class Books:
     ) -> None:
         self.state, self.batches, self.tokenizer = state, batches, tokenizer
         self.kept = folder is not None
-        self.folder: RunFolder | None = None
-        if folder is not None and state.team.rank == 0:
-            self.folder = RunFolder(place_for(folder), run_id=state.team.run_id)
+        self._shared = None if folder is None else RunFolder(place_for(folder), run_id=state.team.run_id)
+        self.folder = self._shared if state.team.rank == 0 else None
         self.save_every, self.snapshots = save_every, frozenset(snapshots)
         self.resume = resume or state.team.restarted
         self.log = MetricLog(self.folder.metrics if self.folder else None)
@@ -88,9 +87,13 @@ class Books:
         if self.save_every is not None and step % self.save_every == 0 and step < self.state.steps:
             self._checkpoint()
 
-    def close(self, *, whole: bool) -> None:
-        """The last checkpoint, unless the team fell apart (`whole` is False), and the folder is free again."""
+    def close(self, *, whole: bool, failure: str = "") -> None:
+        """The last checkpoint, unless the team fell apart (`whole` is False), and the folder is free again.
+
+        `failure`: why the run ended, which any process may write down."""
         try:
+            if failure and self._shared is not None:
+                self._shared.say_failed(failure)
             if whole:
                 self._checkpoint()
                 self.last = self.state.team.whole_model(self.state)

@@ -118,6 +118,10 @@ class Processes(Team):
             raise FirstFailed("The first process of this training could not go on; its message says why.")
         return cast(Result, told[0])
 
+    def sentence(self, error: BaseException) -> str:
+        agreed = isinstance(error, TrainingDiverged | BatchesEnded)
+        return str(error) if agreed else f"Process {self.rank} of {self.size}: {_sentence(error)}"
+
     def whole_model(self, state: TrainState) -> nn.Module:
         if self.parallel == "ddp":
             return state.model
@@ -192,7 +196,7 @@ def _device() -> torch.device:
     return torch.device("cuda", local)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """What a person needs of an error; of a torn connection, that another process has the reason."""
     torn = isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "NCCL", "closed by peer"))
-    return "another process of this training ended, so this one does; its message says why." if torn else str(error)
+    return "another process of this training ended, so this one did; its message says why." if torn else str(error)

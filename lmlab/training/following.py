@@ -81,11 +81,7 @@ class RunHere:
     @property
     def trouble(self) -> str:
         """What ended it, else the latest of what went wrong without ending it."""
-        error = self.run.error
-        if error is not None:
-            kind = type(error).__name__
-            return str(error) if kind in ("TrainingDiverged", "BatchesEnded") else f"{kind}: {error}"
-        said = [self.run.log.warning or "", *reversed(self.run.warnings)]
+        said = [self.run.failure, self.run.log.warning or "", *reversed(self.run.warnings)]
         return next((sentence for sentence in said if sentence), "")
 
     @property
@@ -143,13 +139,16 @@ class RunElsewhere:
         """Running while someone alive holds the lock; what the folder does not say is taken from how far it came."""
         if self.folder.holder() is not None:
             return "running"
+        if self.folder.failure():
+            return "failed"
         if not self._last_step:
             return "not started"
         return "finished" if self.steps is not None and self._last_step >= self.steps else "stopped"
 
     @property
     def trouble(self) -> str:
-        return ""
+        """What ended it, as the run itself wrote it down."""
+        return self.folder.failure()
 
     @property
     def tokenizer(self) -> Tokenizer | None:

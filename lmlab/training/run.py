@@ -118,6 +118,11 @@ class TrainingRun:
         """What ended a run that failed; `wait` raises it."""
         return self._error
 
+    @property
+    def failure(self) -> str:
+        """The same in one sentence; empty where nothing failed."""
+        return "" if self._error is None else self._team.sentence(self._error)
+
     def start(self) -> TrainingRun:
         """Begin, in a thread. A run that was started already is left as it is."""
         if self._thread is not None:
@@ -213,7 +218,7 @@ class TrainingRun:
         finally:
             self._leave_step()
             try:
-                self._books.close(whole=self._team.size == 1 or isinstance(self._error, AGREED))
+                self._books.close(whole=self._team.size == 1 or isinstance(self._error, AGREED), failure=self.failure)
             finally:
                 self._status = ended
 

@@ -1,4 +1,5 @@
-"""A run's folder: recipe.toml, metrics.jsonl, lock, snapshots/, checkpoints/step-000300/, `latest`, which names one.
+"""A run's folder: recipe.toml, metrics.jsonl, lock, snapshots/, checkpoints/step-000300/, `latest`, which names one;
+and after a failure error.txt, which says why in one sentence.
 
 At any moment, a power cut included, `latest` names a complete checkpoint: new checkpoints get new names, and only
 when one is whole is the little text file swapped for another.
@@ -40,12 +41,13 @@ class RunFolder:
         self.snapshots = self.path / "snapshots"
         self.metrics = self.path / "metrics.jsonl"
         self.recipe = self.path / "recipe.toml"
+        self._error = self.path / "error.txt"
         self._latest = self.path / "latest"
         self._lock = self.path / "lock"
 
     def strangers(self) -> list[str]:
         """What the folder holds that no run puts there; hidden files, what a kill left among them, do not matter."""
-        ours = {"checkpoints", "snapshots", "metrics.jsonl", "recipe.toml", "latest", "lock", "model"}
+        ours = {"checkpoints", "snapshots", "metrics.jsonl", "recipe.toml", "latest", "lock", "model", "error.txt"}
         names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
         return sorted(name for name in names if name not in ours and not name.startswith("."))
 
@@ -113,9 +115,22 @@ class RunFolder:
         )
 
     def _clear(self) -> None:
-        """Remove what a kill left of files that were being written."""
+        """Remove the sentence of an earlier failure, and what a kill left of files that were being written."""
+        self._error.unlink(missing_ok=True)
         for unfinished in self.path.glob(".*.lmlab-tmp"):
             unfinished.unlink(missing_ok=True)
+
+    def say_failed(self, sentence: str) -> None:
+        """Leave the reason why a run ended here; of several processes the first to say so was the cause."""
+        with contextlib.suppress(OSError):  # a full disk: the terminal says it
+            if not self._error.exists():
+                write_atomically(self._error, sentence + "\n")
+
+    def failure(self) -> str:
+        """Why the latest run failed, in one sentence; empty where none did."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return self._error.read_text(encoding="utf-8")[:2000].strip()
+        return ""
 
     def release(self) -> None:
         """Give the lock back, if it is ours."""

@@ -69,6 +69,11 @@ class Team:
         """Whether one process at least says so."""
         return mine
 
+    def sentence(self, error: BaseException) -> str:
+        """An error in one sentence, with its kind where it is not one of the loop's own."""
+        kind = type(error).__name__
+        return str(error) if kind in ("TrainingDiverged", "BatchesEnded") else f"{kind}: {error}"
+
     def first(self, work: Callable[[], Result]) -> Result:
         """What `work` gives in the first process, which alone does it; its error is everyone's."""
         return work()

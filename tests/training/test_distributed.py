@@ -20,13 +20,17 @@ import torch
 
 from lmlab.models.load import load_model
 from lmlab.training.command import train_command
+from lmlab.training.following import RunElsewhere
 from lmlab.training.metrics import read_metrics
 from lmlab.training.run_folder import RunFolder, RunFolderError
 from lmlab.training.state import TrainState
+from lmlab.widgets import TrainingMonitor
+from lmlab.widgets._style import plain
 from tests.training.stand_ins import small_model
 from tests.training.team_of_two import KINDS, PARALLELS, RESUMED, STEPS, Ragged, a_run, losses, work
 
 ROOT = Path(__file__).parents[2]
+STEPS_OF_RECIPE = 120
 slow = pytest.mark.slow
 both = pytest.mark.parametrize("parallel", PARALLELS)
 unix = pytest.mark.skipif(os.name == "nt", reason="sends signals, which Windows does not have")
@@ -215,22 +219,46 @@ def steps_done(folder: Path) -> int:
     return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
 
-def alone(tmp_path: Path, steps: int) -> list[float]:
-    assert train_command(recipe(tmp_path, "ddp", steps), tmp_path / "alone") == 0
-    return [p.loss for p in read_metrics(tmp_path / "alone" / "metrics.jsonl")]
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe's run by one process."""
+    place = tmp_path_factory.mktemp("alone")
+    assert train_command(recipe(place, "ddp", STEPS_OF_RECIPE), place / "run") == 0
+    return place / "run"
+
+
+def losses_in(folder: Path) -> list[float]:
+    return [p.loss for p in read_metrics(folder / "metrics.jsonl")]
+
+
+def watched(monitor: TrainingMonitor) -> None:
+    """While two processes train: its steps are in the picture, and what only they can do is not offered."""
+    view = monitor.compute()
+    assert view.status == monitor.status == "running"
+    assert 40 <= view.step < view.steps == STEPS_OF_RECIPE
+    assert not view.can_steer
+    assert view.toggle == "Pause: only where it runs"
+    assert "belongs to another process: Ctrl-C there" in plain(view.readout)
+    with pytest.raises(ValueError, match="belongs to another process: press Ctrl-C there"):
+        monitor.clicked("halt")
 
 
 @slow
 @unix
-def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: Path) -> None:
-    steps, out = 200, tmp_path / "run"
+def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: Path, alone: Path) -> None:
+    steps, out = STEPS_OF_RECIPE, tmp_path / "run"
     arguments = ("-m", "lmlab", "train", str(recipe(tmp_path, "ddp", steps)), "--out", str(out))
+    monitor = TrainingMonitor(out, floor=0.1)
     with torchrun("--max-restarts", "3", *arguments) as child:
         wait_for(lambda: steps_done(out) > 50, child)
+        watched(monitor.wait_for(step=40))
         lock = json.loads((out / "lock").read_text(encoding="utf-8"))
         os.kill(lock["pid"], signal.SIGKILL)  # the first process, which holds the lock
         _, said = child.communicate(timeout=250)
     assert child.returncode == 0, said
+    monitor.wait().close()
+    assert monitor.status == "finished"
+    assert monitor.points() == [(p.step, p.loss) for p in read_metrics(out / "metrics.jsonl")]
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(lines) > steps, "it went back to a checkpoint, so some steps were done twice"
     by_step: dict[int, set[float]] = {}
@@ -238,15 +266,15 @@ def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: 
         by_step.setdefault(line["step"], set()).add(line["loss"])
     assert list(by_step) == list(range(1, steps + 1))
     assert all(len(found) == 1 for found in by_step.values()), "done twice with the same loss, to the last bit"
-    assert [min(found) for found in by_step.values()] == pytest.approx(alone(tmp_path, steps), abs=1e-3)
+    assert [min(found) for found in by_step.values()] == pytest.approx(losses_in(alone), abs=1e-3)
     assert not (out / "lock").exists()
-    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in (tmp_path / "alone").iterdir())
+    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in alone.iterdir())
 
 
 @slow
 @unix
-def test_sigterm_under_fsdp_leaves_a_checkpoint_from_which_one_process_goes_on(tmp_path: Path) -> None:
-    steps, out = 200, tmp_path / "run"
+def test_sigterm_under_fsdp_leaves_a_checkpoint_from_which_one_process_goes_on(tmp_path: Path, alone: Path) -> None:
+    steps, out = STEPS_OF_RECIPE, tmp_path / "run"
     plan = recipe(tmp_path, "fsdp", steps)
     with torchrun("-m", "lmlab", "train", str(plan), "--out", str(out), "--set", "training.save_every=1000") as child:
         wait_for(lambda: steps_done(out) > 10, child)
@@ -260,7 +288,7 @@ def test_sigterm_under_fsdp_leaves_a_checkpoint_from_which_one_process_goes_on(t
     assert not (out / "lock").exists()
     assert 10 < step < steps
     assert train_command(plan, out, resume=True) == 0
-    assert [p.loss for p in read_metrics(out / "metrics.jsonl")] == pytest.approx(alone(tmp_path, steps), abs=1e-3)
+    assert losses_in(out) == pytest.approx(losses_in(alone), abs=1e-3)
 
 
 @slow
@@ -271,4 +299,7 @@ def test_an_error_of_one_process_ends_all_and_is_said_once(tmp_path: Path) -> No
     assert child.returncode == 1
     assert said.count("said: Process 1 of 2: the second process has run out of geese.") == 1, said
     assert "Process 0 of 2: the second" not in said
+    elsewhere = RunElsewhere(tmp_path / "run")
+    assert elsewhere.status == "failed"
+    assert elsewhere.trouble == "Process 1 of 2: the second process has run out of geese."
     assert (tmp_path / "run" / "latest").read_text(encoding="utf-8") == "step-000004\n"

@@ -103,6 +103,27 @@ def test_the_error_and_the_warnings_of_a_run_are_sentences() -> None:
     assert "no space left" in other.trouble
 
 
+def test_a_folder_says_why_its_run_failed_until_it_is_resumed(tmp_path: Path) -> None:
+    def broken(*_: object) -> torch.Tensor:
+        raise RuntimeError("no more weights")
+
+    run = small_run(folder=tmp_path / "run", tokenizer=TOK)
+    sound, run.objective = run.objective, broken
+    elsewhere = RunElsewhere(tmp_path / "run")
+    with pytest.raises(RuntimeError, match="no more weights"):
+        run.start().wait()
+    assert (elsewhere.status, elsewhere.trouble) == ("failed", "RuntimeError: no more weights")
+    monitor = lab.widgets.TrainingMonitor(tmp_path / "run").wait()
+    assert "RuntimeError: no more weights" in monitor.sentence
+    assert monitor.compute().mark == "✕"
+    monitor.close()
+    assert RunHere(run).trouble == elsewhere.trouble
+    again = small_run(folder=tmp_path / "run", tokenizer=TOK, resume=True)
+    again.objective = sound
+    again.start().wait()
+    assert (len(elsewhere.fresh()), elsewhere.status, elsewhere.trouble) == (12, "stopped", "")
+
+
 @pytest.mark.parametrize("source", [3, None, ["a"], ""])
 def test_what_is_no_training_is_refused(source: object) -> None:
     with pytest.raises(ValueError, match="a TrainingRun or the folder of one"):
