@@ -25,6 +25,7 @@ from lmlab.widgets.scaling_laws import ScalingLaws
 from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.skill_curves import SkillCurves
+from lmlab.widgets.task_as_text import TaskAsText
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
 from lmlab.widgets.training_cost import TrainingCost
@@ -59,6 +60,7 @@ __all__ = [
     "ShapeFlow",
     "ShiftedLabels",
     "SkillCurves",
+    "TaskAsText",
     "TokenCost",
     "TokenView",
     "TrainingCost",
