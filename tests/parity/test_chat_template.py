@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lmlab.models.transformer import Transformer
-from lmlab.text_model import TextModel
+from lmlab.text_model import TextModel, load
 from lmlab.tokenizer.bpe import train_bpe
 from lmlab.tokenizer.chat_template import ChatTemplate, default_template
 from lmlab.tokenizer.tokenizer import Tokenizer
@@ -84,6 +84,20 @@ def test_text_and_ids_are_those_of_transformers(name: str, tokenizer: Tokenizer,
         ids = theirs.apply_chat_template(messages, add_generation_prompt=asks, return_dict=False)
         assert template.encode(messages, tokenizer, add_generation_prompt=asks) == ids
     assert n_written > 10
+
+
+def test_smollm2s_own_template_gives_the_ids_of_transformers(smollm2: Path):
+    print(f"seed {SEED}")
+    rng, model = random.Random(SEED), load(smollm2)
+    assert model.chat_template is not None
+    theirs = transformers.AutoTokenizer.from_pretrained(smollm2)
+    assert theirs.chat_template == model.chat_template.source
+    for n in range(40):
+        messages, asks = conversation(rng), n % 2 == 0
+        text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+        assert model.chat_template.render(messages, add_generation_prompt=asks) == text
+        ids = theirs.apply_chat_template(messages, add_generation_prompt=asks, return_dict=False)
+        assert model.chat_template.encode(messages, model.tokenizer, add_generation_prompt=asks) == ids
 
 
 def test_our_own_template_is_read_by_transformers(tokenizer: Tokenizer, tmp_path: Path):

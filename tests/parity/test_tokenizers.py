@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from lmlab.tokenizer.byte_order import to_visible
 from lmlab.tokenizer.load import load_tokenizer
 from lmlab.tokenizer.split import SPLITS
 from lmlab.tokenizer.tokenizer import Tokenizer
-from tests.tokenizer.random_text import mixed_text
+from tests.tokenizer.random_text import malformed_text, mixed_text
 
 tokenizers = pytest.importorskip("tokenizers")
 tiktoken = pytest.importorskip("tiktoken")
@@ -172,3 +174,65 @@ def test_a_tiktoken_table_reads_back_to_the_same_ids(tmp_path):
     for seed in range(20):
         text = mixed_text(10_000 + seed, 60)
         assert ours.encode(text) == table.encode_ordinary(text)
+
+
+# ---------------------------------------------------------------- drawn anew at each run
+
+SEED = random.randrange(10**6)
+
+
+def check_ids_and_text(ours: Tokenizer, reference: Any, rng: random.Random, n_texts: int) -> None:
+    """The ids of clean and of damaged text, their text again, and the text of ids that no text has."""
+    for n in range(n_texts):
+        draw = rng.randrange(10**9)
+        text = malformed_text(draw) if n % 3 == 0 else mixed_text(draw, 60)
+        text = re.sub("|".join(map(re.escape, ours.specials)), "", text) if ours.specials else text
+        ids = ours.encode(text)
+        assert ids == reference.encode(text, add_special_tokens=False).ids
+        assert ours.decode(ids) == reference.decode(ids, skip_special_tokens=False)
+        wild = [rng.randrange(ours.vocab_size) for _ in range(30)]
+        assert ours.decode(wild) == reference.decode(wild, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.filterwarnings("ignore:this text has only")
+def test_any_trained_tokenizer_has_the_ids_and_the_text_of_tokenizers(split: str, tmp_path: Path):
+    print(f"seed {SEED}")
+    rng = random.Random(f"{SEED} {split}")
+    documents = [mixed_text(rng.randrange(10**9), 100).replace("<|endoftext|>", "") for _ in range(8)]
+    ours, _ = train_bpe(documents, vocab_size=rng.randrange(300, 1500), split=split, specials=RESERVED_SPECIALS)
+    reference = tokenizers.Tokenizer.from_file(str(ours.save(tmp_path)))
+    check_ids_and_text(ours, reference, rng, 60)
+
+
+def rule_of_smollm2(fields: dict[str, Any]) -> Any:
+    """The tokenizer that a GGUF file describes, put together from tokenizers' own parts: digits one by one, GPT-2."""
+    from tokenizers import AddedToken, decoders, models, pre_tokenizers
+
+    tokens = fields["tokenizer.ggml.tokens"]
+    merges = [tuple(pair.split(" ")) for pair in fields["tokenizer.ggml.merges"]]
+    reference = tokenizers.Tokenizer(models.BPE({token: n for n, token in enumerate(tokens)}, merges))
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    reference.pre_tokenizer = pre_tokenizers.Sequence([digits, byte_level])
+    reference.decoder = decoders.ByteLevel()
+    kinds = zip(tokens, fields["tokenizer.ggml.token_type"], strict=True)
+    reference.add_special_tokens([AddedToken(token, normalized=False) for token, kind in kinds if kind == 3])
+    return reference
+
+
+@pytest.mark.filterwarnings("ignore:.* of this text have no token:UserWarning")
+def test_smollm2_has_the_ids_of_its_own_rule_in_tokenizers(smollm2: Path):
+    """Both as its file describes it and as we save it. (transformers' own reading of GGUF drops the digits' rule.)"""
+    from gguf import GGUFReader
+
+    print(f"seed {SEED}")
+    (path,) = smollm2.glob("*.gguf")
+    fields = {name: field.contents() for name, field in GGUFReader(path).fields.items() if "tokenizer" in name}
+    assert fields["tokenizer.ggml.pre"] == "smollm"
+    ours, rng = load_tokenizer(smollm2), random.Random(SEED)
+    for reference in (rule_of_smollm2(fields), tokenizers.Tokenizer.from_file(str(smollm2 / "tokenizer.json"))):
+        assert reference.get_vocab_size() == ours.vocab_size == 49_152
+        check_ids_and_text(ours, reference, rng, 150)
+        marked = "<|im_start|>user\nHi 1234<|im_end|><|endoftext|>"
+        assert ours.encode(marked, allow_special=True) == reference.encode(marked).ids

@@ -43,3 +43,14 @@ def _any_character(rng: random.Random) -> str:
     code = rng.choice([rng.randrange(0x80), rng.randrange(0x3000), rng.randrange(0x110000)])
     # Unassigned code points (and surrogates) are left out: which are letters depends on a library's Unicode version.
     return "?" if unicodedata.category(chr(code)) in ("Cn", "Cs") else chr(code)
+
+
+def malformed_text(seed: int, n: int = 60) -> str:
+    """What is read out of damaged files: bytes cut, lost, exchanged, of another encoding, read as UTF-8 or Latin-1."""
+    rng = random.Random(seed)
+    damaged = bytearray(mixed_text(seed, n).encode(rng.choice(["utf-8", "utf-8", "utf-16", "utf-16-be"])))
+    for _ in range(rng.randrange(1, 20)):
+        at = rng.randrange(len(damaged))
+        damaged[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
+    text = bytes(damaged).decode(rng.choice(["utf-8", "latin-1"]), "replace")
+    return "".join("?" if unicodedata.category(character) == "Cn" else character for character in text)
