@@ -378,4 +378,15 @@ SAMPLES = {
         trait="learned",
         value=55,
     ),
+    "TaskAsText": Sample(
+        (
+            "lab.widgets.TaskAsText(trigram, random, n=5)",
+            'lab.widgets.TaskAsText(random, n=5, truth=None, prompt="the stock", choices="a\\nb", show="character")',
+            'lab.widgets.TaskAsText(hostile, n=5, prompt="<img src=x onerror=x>", choices="<b>a</b>\\n%{x}")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
+    ),
 }
