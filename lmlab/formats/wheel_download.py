@@ -22,7 +22,7 @@ _PATIENCE = Patience(contact=8.0)
 _NO_CONNECTION = re.compile(
     r"Could not fetch URL \S+: (connection error|timed out|There was a problem confirming|5\d\d )"
     r"|NewConnectionError|ProxyError|SSLError|TimeoutError|ConnectionResetError|IncompleteRead|IncompleteDownload"
-    r"|Connection broken|HTTP error 5\d\d"
+    r"|Connection broken|Max retries exceeded|HTTP error 5\d\d"
 )
 
 
@@ -121,6 +121,7 @@ def _explain(wheel: Wheel, log: str) -> None:
 
 def _other_file(wheel: Wheel) -> str:
     return (
-        f"the index that pip uses has another file as {wheel} than the one this lab was tested with (its sha256 "
-        "differs): nothing was installed. Try another index, such as PIP_INDEX_URL=https://pypi.org/simple."
+        f"{wheel} did not arrive as the file that this lab was tested with (its sha256 differs), so nothing was "
+        "installed: give the same command again, in case the connection broke off. If it stays so, the index that pip "
+        "uses (pip config list) has another file."
     )
