@@ -218,6 +218,11 @@ def _plain_number(key: str, value: Any) -> Any:
 
 def _check_weights(model: GGUFModel) -> None:
     """Names and shapes must be those of the config; the sentence shows the first three that are not."""
+    if model.config.n_layers > len(model.file.tensors):  # a plan of so many layers would take all day
+        n_layers, n_tensors = model.config.n_layers, len(model.file.tensors)
+        raise ValueError(
+            f"The settings in {model.file.path} say {n_layers:,} layers, and it holds {n_tensors} tensors."
+        )
     with torch.device("meta"):
         from lmlab.models.transformer import Transformer
 

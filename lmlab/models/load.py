@@ -85,7 +85,10 @@ def load_model(
     family = family_of(settings)
     config = family.to_config(settings)
     check_manifest(folder, sizes_only=unchecked)
-    tensors = family.to_ours(read_weights(folder, unchecked=unchecked), config)
+    tensors = read_weights(folder, unchecked=unchecked)
+    if config.n_layers > len(tensors):
+        raise ValueError(f"{folder} has {len(tensors)} tensors, and its config.json says {config.n_layers:,} layers.")
+    tensors = family.to_ours(tensors, config)
     model = Transformer(config, seed=None)
     _check_same(family, folder, tensors, _own_weights(model))
     return _filled(model, {name: _as_dtype(tensor, dtype) for name, tensor in tensors.items()})
