@@ -26,6 +26,7 @@ from lmlab.text_model import TextModel
 
 COPIER = 1 / 3  # the share of its attention from which a head counts as one that copies
 _BATCH = 64
+_AT_ONCE = 2  # unfinished options that are read on after one reading of the prompt
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,16 @@ def option_log_probs(
     found = []
     for prompt, after in zip(prompts, _after(model, [p.text for p in prompts]), strict=True):
         scores = [float(after[tokens[o][0]]) for o in prompt.options]
-        best = max((x for x, o in zip(scores, prompt.options, strict=True) if len(tokens[o]) == 1), default=-math.inf)
-        for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
-            option = prompt.options[i]
-            if len(tokens[option]) > 1 and (all_of_them or scores[i] >= best):
-                scores[i] = model.log_prob(f" {option}", given=prompt.text)
-                best = max(best, scores[i])
+        whole = [len(tokens[o]) == 1 for o in prompt.options]
+        while open_ := [i for i, done in enumerate(whole) if not done]:
+            best = max((x for x, done in zip(scores, whole, strict=True) if done), default=-math.inf)
+            next_ = sorted((i for i in open_ if all_of_them or scores[i] >= best), key=lambda i: -scores[i])
+            if not next_:
+                break
+            next_ = next_ if all_of_them else next_[:_AT_ONCE]
+            read = model.log_probs_each([f" {prompt.options[i]}" for i in next_], given=prompt.text)
+            for i, log_prob in zip(next_, read, strict=True):
+                scores[i], whole[i] = log_prob, True
         found.append(scores)
     return found
 

@@ -152,9 +152,10 @@ def test_town_learns_any_mapping_from_its_prompt(town: lab.TextModel, seed: int)
     assert right(town, 0, seed=seed) <= 0.25
 
 
-def test_counting_cannot(town: lab.TextModel) -> None:
+@pytest.mark.parametrize("smoothing", ["interpolated", "backoff"])
+def test_counting_cannot(town: lab.TextModel, smoothing: str) -> None:
     read = lab.corpus("town", documents=3_000, seed=0)
-    counted = lab.NGram.fit(read.ids(town.tokenizer), n=3, vocab_size=town.vocab_size)
+    counted = lab.NGram.fit(read.ids(town.tokenizer), n=3, vocab_size=town.vocab_size, smoothing=smoothing)
     trigram = lab.TextModel(counted, town.tokenizer)
     assert all(right(trigram, k) <= 0.25 for k in (0, 1, 8))
 
