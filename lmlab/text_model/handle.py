@@ -219,11 +219,12 @@ class TextModel:
         """Write model and tokenizer as one folder, which `lab.load` and transformers open. Returns its path."""
         from lmlab.models.load import save_model
 
-        bos = self.tokenizer.bos_id
-        settings = {"bos_token_id": bos, "eos_token_id": bos}
+        specials, bos, eos = self.tokenizer.specials, self.tokenizer.bos_id, self.tokenizer.bos_id
         files: dict[str, Writer] = {"tokenizer.json": self.tokenizer.save}
-        if self.chat_template is not None:
-            files["chat_template.jinja"] = self.chat_template.save
+        if (template := self.chat_template) is not None:
+            bos, eos = specials.get(template.bos, bos), specials.get(template.eos, eos)
+            files |= {"chat_template.jinja": template.save, "tokenizer_config.json": template.save_marks}
+        settings = {"bos_token_id": bos, "eos_token_id": eos}
         return save_model(self.model, folder, dtype=dtype, settings=settings, files=files)
 
     def _all_ids(self, prompt: str) -> list[int]:

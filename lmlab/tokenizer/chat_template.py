@@ -81,6 +81,14 @@ class ChatTemplate:
         path.write_text(self.source, encoding="utf-8", newline="\n")
         return path
 
+    def save_marks(self, path: Path) -> Path:
+        """Write which tokens the two marks are, as transformers reads it (tokenizer_config.json)."""
+        from lmlab.formats.hf_folder import write_json
+
+        marks = {name: mark for name, mark in (("bos_token", self.bos), ("eos_token", self.eos)) if mark}
+        write_json(path, {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **marks})
+        return path
+
     @cached_property
     def _compiled(self) -> tuple[LimitedEnvironment, Any]:
         from lmlab.tokenizer.template_sandbox import LimitedEnvironment

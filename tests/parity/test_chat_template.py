@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lmlab.models.transformer import Transformer
+from lmlab.sampling import GREEDY
 from lmlab.text_model import TextModel, load
 from lmlab.tokenizer.bpe import train_bpe
 from lmlab.tokenizer.chat_template import ChatTemplate, default_template
@@ -86,6 +87,8 @@ def test_text_and_ids_are_those_of_transformers(name: str, tokenizer: Tokenizer,
     assert n_written > 10
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* of this text have no token:UserWarning")
 def test_smollm2s_own_template_gives_the_ids_of_transformers(smollm2: Path):
     print(f"seed {SEED}")
     rng, model = random.Random(SEED), load(smollm2)
@@ -100,29 +103,24 @@ def test_smollm2s_own_template_gives_the_ids_of_transformers(smollm2: Path):
         assert model.chat_template.encode(messages, model.tokenizer, add_generation_prompt=asks) == ids
 
 
-def test_our_own_template_is_read_by_transformers(tokenizer: Tokenizer, tmp_path: Path):
-    template = default_template()
-    theirs = reference(tokenizer, template, tmp_path)
-    messages = [{"role": role, "content": "the bank"} for role in ("user", "assistant", "user")]
-    assert theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=False) == template.encode(
-        messages, tokenizer
-    )
-
-
-def test_a_saved_chat_model_has_its_template_in_transformers_and_their_tokens(tokenizer: Tokenizer, tmp_path: Path):
+@pytest.mark.parametrize("template", [ChatTemplate(TEMPLATES["chatml"], eos="<|im_end|>"), default_template()])
+def test_a_saved_chat_model_says_in_transformers_what_it_says_here(
+    template: ChatTemplate, tokenizer: Tokenizer, tmp_path: Path
+):
     model = Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=128), seed=3)
-    ours = TextModel(model, tokenizer, name="mine", chat_template=ChatTemplate(TEMPLATES["chatml"], eos="<|im_end|>"))
+    ours = TextModel(model, tokenizer, name="mine", chat_template=template)
     ours.save(tmp_path / "mine")
     their_tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "mine")
     their_model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "mine", dtype=torch.float32)
-    assert their_tokenizer.chat_template == TEMPLATES["chatml"]
+    assert their_tokenizer.chat_template == template.source
+    assert their_model.config.eos_token_id == tokenizer.specials[template.eos]
     messages = [{"role": "user", "content": "Where is the bank?"}]
     ids = their_tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, return_dict=False, return_tensors="pt"
     )
+    assert template.encode(messages, tokenizer) == ids[0].tolist()
+    assert load(tmp_path / "mine").chat_template.render(messages) == template.render(messages)
     expected = their_model.generate(ids, max_new_tokens=16, do_sample=False, eos_token_id=-1, pad_token_id=0)
-    from lmlab.sampling import GREEDY
-
     answer = ours.chat(messages, 16, sampler=GREEDY)
     n = len(answer.steps)  # fewer where it writes a stop token
     assert n

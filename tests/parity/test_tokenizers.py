@@ -221,6 +221,7 @@ def rule_of_smollm2(fields: dict[str, Any]) -> Any:
     return reference
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* of this text have no token:UserWarning")
 def test_smollm2_has_the_ids_of_its_own_rule_in_tokenizers(smollm2: Path):
     """Both as its file describes it and as we save it. (transformers' own reading of GGUF drops the digits' rule.)"""
