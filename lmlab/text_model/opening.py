@@ -23,19 +23,23 @@ _PADDED_TO = 64  # a vocabulary is rounded up to a multiple of this, so that its
 _MOST_PADDING = 512
 
 
-def load(name: str | os.PathLike[str]) -> TextModel:
+def load(name: str | os.PathLike[str], precision: str = "fp32") -> TextModel:
     """Open a model: "town" ships with the lab; a folder, the folder of a run, or a .gguf file; "smollm2" and
     "hub:org/name" once `lmlab fetch` has brought them.
 
     Never opens a connection: for what is not here, the error says so and what is. Weights of folders are mapped
-    into memory, so that kernels share them. Raises FileNotFoundError or ValueError, one sentence each.
+    into memory, so that kernels share them. `precision` "bf16", "int8" or "int4" holds a smaller copy that writes
+    faster and is nearly the same; "auto" measures which is worth it on this machine (`at_precision`).
+    Raises FileNotFoundError or ValueError, one sentence each.
     """
     from lmlab.tokenizer.bpe import no_garbage_collection
 
     text = os.fspath(name)
     path = Path(text).expanduser()
+    _check_precision(precision)
     with no_garbage_collection():  # in a process that has torch, half of the time that a vocabulary takes
-        return _load_gguf(path) if is_gguf(path) else _load_folder(folder_of(text), text)
+        opened = _load_gguf(path) if is_gguf(path) else _load_folder(folder_of(text), text)
+    return opened if precision == "fp32" else _at_precision(opened, precision)
 
 
 def is_gguf(path: Path) -> bool:
@@ -91,6 +95,23 @@ def _load_gguf(path: Path) -> TextModel:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not opened: its tokenizer is not one that this lab reads ({error}).") from None
     return TextModel(load_gguf(opened), tokenizer, name=path.stem, chat_template=_template_in(opened, tokenizer))
+
+
+def _check_precision(precision: str) -> None:
+    if precision != "fp32":
+        from lmlab.models.precision import PRECISIONS
+
+        if precision not in PRECISIONS:
+            raise ValueError(f"There is no precision {precision!r}: choose {', '.join(PRECISIONS[:-1])} or auto.")
+
+
+def _at_precision(opened: TextModel, precision: str) -> TextModel:
+    from lmlab.models.precision import at_precision
+    from lmlab.models.transformer import Transformer
+
+    assert isinstance(opened.model, Transformer)
+    packed = at_precision(opened.model, precision)
+    return TextModel(packed, opened.tokenizer, name=opened.name, chat_template=opened.chat_template)
 
 
 def _padded(tokenizer: Tokenizer, vocab_size: int) -> Tokenizer:
