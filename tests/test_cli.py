@@ -54,7 +54,7 @@ def test_no_command_at_all_shows_what_there_is(capsys):
     assert "lmlab doctor" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["", "lab", "present", "labs", "train", "tokenize", "generate", "doctor"])
+@pytest.mark.parametrize("command", ["", "lab", "present", "labs", "train", "tokenize", "generate", "fetch", "doctor"])
 def test_help_and_version_are_no_mistakes(command, capsys):
     assert cli.main([*command.split(), "--help"]) == 0
     assert capsys.readouterr().out.startswith("usage: lmlab")

@@ -90,7 +90,7 @@ def fetch_command(name: str | None, *, remove: bool = False) -> int:
             raise ValueError("--remove takes the name of what to remove, such as smollm2")
         print(listing())
     elif remove:
-        print(f"{name}: {'removed' if remove_fetched(_folder(name)) else 'was not here'}")
+        print(f"{name}: {'removed' if _remove(_folder(name)) else 'was not here'}")
     else:
         fetch(name)
     return 0
@@ -186,6 +186,13 @@ def _converted(unpacked: Path, stage: Path, convert: Convert | None, say: Say) -
     made = (convert or conversion.convert)(gguf, stage / "converted")
     shutil.move(gguf, made / gguf.name)
     return made
+
+
+def _remove(folder: Path) -> bool:
+    if not folder.parent.is_dir():
+        return False
+    with turn(folder, print):  # not under the hands of a program that is fetching it
+        return remove_fetched(folder)
 
 
 def _n_bytes(folder: Path) -> int:

@@ -14,6 +14,7 @@ class Progress:
         self.total = total
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._told = 0.0
+        self._before = 0
         self._quarters = 0
         self._began = time.monotonic()
 
@@ -21,8 +22,9 @@ class Progress:
         return self
 
     def __call__(self, n_bytes: int) -> None:
-        if not n_bytes or sys.stderr is None:
+        if n_bytes == self._before or sys.stderr is None:
             return
+        self._before = n_bytes
         share = n_bytes / max(self.total, 1)
         if self._terminal and time.monotonic() - self._told > 0.1:
             self._told = time.monotonic()
