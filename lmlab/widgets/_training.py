@@ -119,12 +119,12 @@ class TrainingFigure(FigureWidget):
         except Exception as error:
             self._raised = error
             self._trainer = None
-            self._show(error)
+            self._say_error(error)
             return
         self._trainer = None
         self.refresh()
 
-    def _show(self, error: Exception) -> None:
+    def _say_error(self, error: Exception) -> None:
         """Say the error on the page; `wait` raises it in the student's cell."""
         try:
             self._fail(error)
