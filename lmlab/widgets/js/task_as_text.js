@@ -11,7 +11,7 @@ function picture(ctx) {
   const muted = new Set(), slot = i => i - (v.has_truth ? 1 : 0), tone = i => slot(i) < 0 ? "bold" : `n${slot(i) + 1}`;
   const beneath = () => ctx.get("beneath"), by = () => ctx.get("show") === "character" ? 1 : 0;
   const W = (t, px, mono, bold) => wordWidth(ctx.root, t, px, mono, bold), signed = (x, e) => num(x) + (e === null || e === undefined ? "" : " ± " + num(e));
-  const items = () => [...bar.querySelectorAll("[role=option]"), ...tally.querySelectorAll("[role=option]"), ...curve.querySelectorAll("[role=option]")];
+  const items = () => [[bar], [tally, score], [curve, study]].flatMap(([place, box]) => box && box.hidden ? [] : [...place.querySelectorAll("[role=option]")]);
   ctx.model.on("change:beneath", () => { if (v && ctx.root.isConnected) below(); });
 
   // one thing that the keyboard reaches: its words, what Enter does, what is drawn
