@@ -9,7 +9,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from lmlab.models.config import TransformerConfig
@@ -47,9 +46,7 @@ class Attention(nn.Module):
         causal: bool = True,
     ) -> Tensor:
         """(B, T, D) to (B, T, D); `turn` rotates queries and keys, `layer` is the place in cache and trace."""
-        q = rearrange(self.query(x), "b t (h e) -> b h t e", h=self.n_heads)
-        k = rearrange(self.key(x), "b t (k e) -> b k t e", k=self.n_kv_heads)
-        v = rearrange(self.value(x), "b t (k e) -> b k t e", k=self.n_kv_heads)
+        q, k, v = self.project(x)
         q, k = turn(self.query_norm(q)), turn(self.key_norm(k))
         if cache is not None:
             k, v = cache.append(layer, k, v)
@@ -57,8 +54,18 @@ class Attention(nn.Module):
             mixed = _fused(q, k, v, causal)
         else:
             mixed = _explicit(q, k, v, causal, trace)
-        out: Tensor = self.output(rearrange(mixed, "b h t e -> b t (h e)"))
+        out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return out
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, E), keys and values (B, K, T, E) of the stream (B, T, D)."""
+        H, K = self.n_heads, self.n_kv_heads
+        return _heads(self.query(x), H), _heads(self.key(x), K), _heads(self.value(x), K)
+
+
+def _heads(x: Tensor, n_heads: int) -> Tensor:
+    """(B, T, H E) to (B, H, T, E)."""
+    return x.unflatten(-1, (n_heads, -1)).transpose(1, 2)
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:

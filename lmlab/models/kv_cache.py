@@ -81,8 +81,8 @@ class KVCache:
                 )
             if stop > kept[layer].shape[2]:
                 kept[layer] = _with_room(kept[layer][:, :, :start], stop)
-            kept[layer][:, :, start:stop] = new.detach()
-        return self._buffer.keys[layer][:, :, :stop], self._buffer.values[layer][:, :, :stop]
+            kept[layer].narrow(2, start, stop - start).copy_(new.detach())
+        return self._buffer.keys[layer].narrow(2, 0, stop), self._buffer.values[layer].narrow(2, 0, stop)
 
     def advance(self, n_positions: int) -> None:
         """Count the positions that every layer has just appended."""

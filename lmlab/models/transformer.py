@@ -50,6 +50,8 @@ class Transformer(nn.Module):
     allocation, for a model that memory cannot hold.
     """
 
+    precision = "fp32"  # how the weights are held; `at_precision` says what it chose
+
     def __init__(self, config: TransformerConfig, seed: int | None = 0) -> None:
         super().__init__()
         check_fits_in_memory(config)
