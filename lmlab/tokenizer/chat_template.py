@@ -49,6 +49,9 @@ class ChatTemplate:
     def __repr__(self) -> str:
         return f"ChatTemplate({len(self.source):,} characters, bos={self.bos!r}, eos={self.eos!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:  # for copies, of a model that has it: without its lock
+        return ChatTemplate, (self.source, self.bos, self.eos)
+
     def render(self, messages: str | Sequence[Message], *, add_generation_prompt: bool = True) -> str:
         """The conversation as one text, special tokens by their names; ends where the assistant is to speak.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
@@ -250,6 +251,14 @@ def test_the_budget_is_new_for_each_conversation_and_threads_wait_their_turn():
     for thread in threads:
         thread.join()
     assert sorted(said) == [str(n) for n in range(8)]
+
+
+def test_a_model_with_a_template_that_was_used_can_be_copied():
+    template = ChatTemplate(HEADERS, bos="<|begin_of_text|>", eos="<|eot_id|>")
+    said = template.render("Hi")
+    again = copy.deepcopy(template)
+    assert again.render("Hi") == said
+    assert (again.bos, again.eos) == (template.bos, template.eos)
 
 
 def test_a_long_conversation_is_within_the_budget():
