@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,27 +11,31 @@ from torch import Tensor
 if TYPE_CHECKING:
     from lmlab.text_model.handle import TextModel
 
-_LONGEST_WORD = 12  # tokens that a candidate may take to become a whole word
+LONGEST_WORD = 12  # tokens that a candidate may take to become a whole word
 
 
-def whole_word(model: TextModel, prompt: str, first_token: int) -> str:
+def whole_word(
+    model: TextModel, prompt: str, first_token: int, after: Callable[[tuple[int, ...]], Tensor] | None = None
+) -> str:
     """The word that a token begins after the prompt, completed by the likeliest tokens.
 
-    Ends before a token that starts a new word or a sign.
+    Ends before a token that starts a new word or a sign. `after` says what follows the prompt and these ids, for who
+    asks about several words and has read the prompt already.
     """
     specials = set(model.tokenizer.specials.values())
     word = model.tokenizer.token_bytes(first_token)
     if first_token in specials:
         return word.decode("utf-8", "replace")
-    reader = _Continuation(model, prompt)
-    token = first_token
-    for _ in range(_LONGEST_WORD):
+    after = after or _Continuation(model, prompt).after
+    path: tuple[int, ...] = (first_token,)
+    for _ in range(LONGEST_WORD):
         if not _may_go_on(word):
             break
-        token = int(reader.after(token).argmax())
+        token = int(after(path).argmax())
         if token in specials or not _goes_on(word, model.tokenizer.token_bytes(token)):
             break
         word += model.tokenizer.token_bytes(token)
+        path = (*path, token)
     return word.decode("utf-8", "replace")
 
 
@@ -40,10 +45,10 @@ class _Continuation:
     def __init__(self, model: TextModel, prompt: str) -> None:
         self.model = model
         context = model.max_seq_len
-        _, self.state = model._read(prompt, None if context is None else max(1, context - _LONGEST_WORD))
+        _, self.state = model._read(prompt, None if context is None else max(1, context - LONGEST_WORD))
 
-    def after(self, id_: int) -> Tensor:
-        log_probs, self.state = self.model.model.next_log_probs(torch.tensor([[id_]]), self.state)
+    def after(self, path: tuple[int, ...]) -> Tensor:
+        log_probs, self.state = self.model.model.next_log_probs(torch.tensor([path[-1:]]), self.state)
         return log_probs[0]
 
 

@@ -5,90 +5,40 @@ A pure **view function** turns that state into a frozen ``View``: sentences, num
 A **front-end** in ``js/`` draws the view and sets traits; it knows nothing about models.
 
 ``LabWidget`` connects them: a change of a trait, from a slider or from code, asks for a new view; the
-latest request wins; work marked ``slow`` runs on one worker thread; an error becomes a sentence in the
-widget and in its repr, and is raised where ``LMLAB_STRICT`` is set (as it is in the tests).
+latest request wins; work marked ``slow``, and all work of a widget on ``heavy`` models, runs on one worker thread;
+an error becomes a sentence in the widget and in its repr, and is raised where ``LMLAB_STRICT`` is set (as it is in
+the tests).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import anywidget
 import traitlets
 
-from lmlab.widgets._style import Span, Spans, plain, safe_html, spans
+from lmlab.widgets._style import Span, plain, safe_html, spans
+from lmlab.widgets._view import Control, View, heavy, sentence_of, to_state
+
+__all__ = ["Control", "LabWidget", "View", "heavy", "sentence_of", "to_state"]
 
 _JS = Path(__file__).parent / "js"
+_REST = 12  # fiftieths of a second without a request, before the longer part of an answer begins
+_KEPT = 8  # answers of heavy models that a widget remembers
+T = TypeVar("T")
 _REPR_LENGTH = 110  # nbval compares it, GitHub shows it, a screen reader speaks it
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class View:
-    """What a widget shows. Each widget adds the arrays that its picture needs.
-
-    ``question`` heads it; ``about`` says widget, models and device; ``readout`` is the answer in one or two
-    sentences; ``foot`` holds shapes, sizes and sources; ``labels`` replaces the labels of controls by name;
-    ``table`` (a header and rows) is shown where there is no kernel.
-    """
-
-    question: str
-    about: str
-    readout: Spans
-    foot: Spans = ()
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    table: Sequence[Sequence[str]] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Control:
-    """A native HTML input for one trait. ``kind`` is text, slider, segments, select or button."""
-
-    kind: str
-    label: str
-    min: float = 0
-    max: float = 1
-    step: float = 1
-    options: tuple[tuple[str, str], ...] = ()  # (value, shown) pairs
-    main: bool = False  # drawn as the widget's one main button
-    wide: bool = False  # takes what room is left in its row
-    secondary: bool = False  # left out on a projector
-    suffix: str = ""
-    placeholder: str = ""
-    local: bool = False  # changes the drawing alone: the page redraws, the kernel is not asked
-    live: bool = True  # answer while typing or dragging; else on Enter or release
 
 
 def _lines(name: str) -> str:
     """A front-end file without its indentation and whole-line comments: every instance sends it."""
     lines = (line.strip() for line in (_JS / name).read_text(encoding="utf-8").splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
-
-
-def to_state(value: Any) -> Any:
-    """A view as what JSON and the websocket carry: dicts, lists, finite numbers, bytes as they are."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_state(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_state(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_state(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def sentence_of(error: BaseException, where: str) -> str:
-    """The sentence a student reads: our own errors speak for themselves, others name their kind."""
-    if isinstance(error, (ValueError, TypeError, traitlets.TraitError)) and str(error):
-        return str(error)
-    return f"{where} failed: {type(error).__name__}: {error}"
 
 
 class LabWidget(anywidget.AnyWidget):
@@ -105,6 +55,7 @@ class LabWidget(anywidget.AnyWidget):
     controls: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()
     slow: ClassVar[bool] = False
+    heavy = False  # set by an instance, before the base class's __init__
 
     view = traitlets.Dict().tag(sync=True)
     presenter = traitlets.Bool(help="big type for a projector").tag(sync=True)
@@ -112,6 +63,7 @@ class LabWidget(anywidget.AnyWidget):
     _controls: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     _error = traitlets.Unicode().tag(sync=True)
     _done = traitlets.Int().tag(sync=True)  # the number of answers given, so that the page sees each one
+    _busy = traitlets.Bool().tag(sync=True)  # the worker is at it, so that the page does not give it up
     _live = traitlets.Bool(True).tag(sync=True)  # fast enough to compute at every keystroke
     _clicks: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the last presses, each with its number
 
@@ -138,6 +90,7 @@ class LabWidget(anywidget.AnyWidget):
         self._worker: threading.Thread | None = None
         self._raised: Exception | None = None
         self._ready = False
+        self._memory: dict[Any, Any] = {}
         self.shown: View | None = None
         super().__init__(_name=type(self).__name__, **traits)
         shown = [name for name in self.controls if name not in hidden]
@@ -149,10 +102,16 @@ class LabWidget(anywidget.AnyWidget):
         self.observe(self._on_clicks, names="_clicks")
         self._answer(self._wanted)
         self._ready = True
+        if self.heavy and type(self).complete is not LabWidget.complete:
+            self._request()
 
     def compute(self) -> View:
         """The view of the present state; called with the widget's lock held."""
         raise TypeError(f"{type(self).__name__} has no compute method.")
+
+    def complete(self, view: View) -> View | None:
+        """The same view with what takes longer, on heavy models alone: worked out once nothing more is asked for."""
+        return None
 
     def publish(self, view: View) -> None:
         """Hand a view to the page. A widget whose arrays outlive a view puts them into traits of their own here."""
@@ -181,11 +140,26 @@ class LabWidget(anywidget.AnyWidget):
         return self
 
     def refresh(self) -> None:
-        """Ask for a new view of the present state."""
+        """Ask for a new view of the present state, and read the models anew."""
+        self._memory = {}
+        self._request()
+
+    def remember(self, key: Any, make: Callable[[], T]) -> T:
+        """What ``make`` gives for this key. Of heavy models the last few answers are kept until ``refresh`` is called:
+        going back is free. Light ones are asked each time, since they may be in training."""
+        memory = self._memory
+        value: T = memory.pop(key) if key in memory else make()
+        if self.heavy:
+            memory[key] = value
+            if len(memory) > _KEPT:
+                memory.pop(next(iter(memory)))
+        return value
+
+    def _request(self) -> None:
         with self._gate:
             self._wanted += 1
             wanted = self._wanted
-            threaded = self.slow and self._ready
+            threaded = (self.slow or self.heavy) and self._ready
             if threaded and self._worker is None:
                 self._worker = threading.Thread(target=self._work, name=f"lmlab {self._name}", daemon=True)
                 self._worker.start()
@@ -194,10 +168,12 @@ class LabWidget(anywidget.AnyWidget):
 
     def _control(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         control: Control = self.traits()[name].metadata["control"]
+        if self.heavy and control.kind == "text":
+            control = dataclasses.replace(control, on_enter=True)
         return {"name": name, **to_state(dataclasses.replace(control, **changes))}
 
     def _on_change(self, _: Any) -> None:
-        self.refresh()
+        self._request()
 
     def _on_clicks(self, change: Any) -> None:
         for n, name in change.new:
@@ -216,16 +192,43 @@ class LabWidget(anywidget.AnyWidget):
 
     def _work(self) -> None:
         wanted = -1
+        self._busy = True
         while True:
             with self._gate:
                 if wanted == self._wanted:
                     self._worker = None
-                    return
+                    break
                 wanted = self._wanted
             try:
                 self._answer(wanted)
+                self._complete(wanted)
             except Exception as error:
                 self._raised = error
+        self._busy = self._worker is not None
+
+    def _complete(self, wanted: int) -> None:
+        if not self.heavy or self._error or type(self).complete is LabWidget.complete:
+            return
+        for _ in range(_REST):
+            time.sleep(0.02)  # what is asked for meanwhile, by a slider that goes on moving, comes first
+            if wanted != self._wanted:
+                return
+        with self._lock:
+            try:
+                view = self.complete(self.shown) if self.shown else None
+            except Exception as error:
+                if wanted == self._wanted:
+                    self._fail(error)
+                return
+            if view is not None and wanted == self._wanted:
+                self._give(view)
+
+    def _give(self, view: View) -> None:
+        self.shown = view
+        with self.hold_sync():
+            self._error = ""
+            self.publish(view)
+            self._done += 1
 
     def _answer(self, wanted: int) -> None:
         with self._lock:
@@ -241,12 +244,9 @@ class LabWidget(anywidget.AnyWidget):
             # two thresholds, so that a borderline widget does not flicker between live and on Enter
             spent = time.perf_counter() - started
             if wanted == self._wanted:
-                self.shown = view
                 with self.hold_sync():
-                    self._live = spent < (0.25 if self._live else 0.12)
-                    self._error = ""
-                    self.publish(view)
-                    self._done += 1
+                    self._live = self.heavy or spent < (0.25 if self._live else 0.12)
+                    self._give(view)
 
     def _fail(self, error: Exception) -> None:
         with self.hold_sync():
@@ -260,6 +260,8 @@ class LabWidget(anywidget.AnyWidget):
         """The readout as plain text: what the widget says about its present state."""
         if self._error:
             return self._error
+        if self.heavy and self._worker not in (None, threading.current_thread()):
+            return "still computing; wait() returns when it is done"
         return plain(self.shown.readout) if self.shown else "nothing to show yet"
 
     def __repr__(self) -> str:

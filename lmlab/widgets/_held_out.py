@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 _TOWN_SEED = 2_026_070  # no recipe draws its training documents from this seed
 _MOST_DOCUMENTS = 200
 _PAIR = 64  # documents in one batch at most
+PROSE = (
+    "Every autumn the ferry between the two islands changed its timetable, and every autumn somebody missed it. "
+    "This year it was Mrs. Halloran, who stood on the pier with two suitcases, a birdcage and a hat that the wind had "
+    "already tried to take from her twice. The boat was a gray shape by now, no larger than a loaf of bread, and the "
+    "man who sold the tickets had closed his window. She did not shout. She sat down on the larger of the suitcases, "
+    "put the cage beside her out of the wind, and asked the bird what it thought they should do. It was a practical "
+    "bird. It looked at the café across the road, where a light had just been switched on, and then at her. So they "
+    "went in, and that is how she came to know the baker's brother, who owned a boat of his own and had nothing to do "
+    "until the herring came back. He did not like to be paid in money. He asked instead for a story, any story, as "
+    "long as he had not heard it before, and he warned her that he was hard to surprise: forty winters on this coast "
+    "had brought him every traveler with a tale to tell. She thought for a while, turning the cup in her hands."
+)
 _LONGEST = 16  # characters that a token is given: what is beyond is not even read
 
 
@@ -48,12 +60,14 @@ class HeldOut:
 
 
 def held_out(model: TextModel, text: str | Sequence[str] | None, *, n_tokens: int) -> HeldOut | None:
-    """Documents for a model: the town's where `text` is "town", or those given; about `n_tokens` of them.
+    """Documents for a model: the town's where `text` is "town", a page of prose where it is "prose", or those given;
+    about `n_tokens` of them.
 
     None where there is nothing to predict.
     """
-    town = text == "town"
-    documents: Sequence[str] = _town_documents() if town else [text] if isinstance(text, str) else list(text or ())
+    town, prose = text == "town", text == "prose"
+    given: Sequence[str] = [text] if isinstance(text, str) else list(text or ())
+    documents: Sequence[str] = _town_documents() if town else [PROSE] if prose else given
     rows: list[list[int]] = []
     kept: list[str] = []
     known = 0
@@ -68,7 +82,9 @@ def held_out(model: TextModel, text: str | Sequence[str] | None, *, n_tokens: in
     if not known:
         return None
     floor = sum(map(_floor_of, kept)) / known if town and known else None
-    source = f"{len(kept):,} held-out documents of the town" if town else f"{known:,} tokens of your text"
+    source = f"{len(kept):,} held-out documents of the town" if town else f"{known:,} tokens of "
+    if not town:
+        source += "a page of prose, written for this lab and so read by no model" if prose else "your text"
     return HeldOut(_batches(rows), len(kept), known, floor, source)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lmlab.text_model import TextModel
+from lmlab.text_model import TextModel, split_trailing_space
 from lmlab.widgets._candidates import Column, Row, column, likely_tokens, likely_words, same_vocabulary
 from lmlab.widgets._style import token_name
 
@@ -40,7 +40,7 @@ class Fit:
 
 def read(models: Sequence[TextModel], prompt: str, k: int = WORDS) -> Reading:
     """Ask every model once about a prompt. All that a slider does afterwards is arithmetic on this."""
-    given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
+    given = split_trailing_space(prompt)[0]  # the space belongs to the next word
     columns = tuple(column(model, given) for model in models)
     tokens = same_vocabulary(models)
     found = likely_tokens(columns, k) if tokens else likely_words(columns, given, k)
@@ -58,7 +58,7 @@ def _way(col: Column, prompt: str, row: Row) -> Steps:
     steps, after = [], col.log_probs
     for place, id_ in enumerate(ids):
         if place:
-            after = col.model.next_log_probs(prompt + tok.decode(ids[:place]))
+            after = col.after(tuple(ids[:place]))
         steps.append((after, id_))
     return tuple(steps)
 

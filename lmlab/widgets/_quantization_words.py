@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lmlab.widgets._held_out import HeldOut
 from lmlab.widgets._style import NARROW, Span, Spans, bold, mono, number, ordinal, spans
-from lmlab.widgets._weights import LayerWeights, Result
+from lmlab.widgets._weights import LayerWeights
 
 _DID = {
     "minmax": "Min-max spaces its {n} levels evenly{of} from {low} to {high}, the outermost weights.",
@@ -30,13 +31,13 @@ def shown_error(error: float) -> str:
     return "0" if error <= 0 else number(error, 1 - math.floor(math.log10(error)))
 
 
-def first_sentence(result: Result, bits: int, method: str, held: int, *, grouped: bool) -> list[str | Span]:
+def first_sentence(levels: Sequence[float], bits: int, method: str, held: int, *, grouped: bool) -> list[str | Span]:
     """What a method did, or where the level in hand is."""
     if method == "hand":
-        if not 0 <= held < len(result.levels):
+        if not 0 <= held < len(levels):
             return [f"Your {2**bits} levels are set by hand. "]
-        return [f"Your {ordinal(held + 1)} level is at ", bold(number(result.levels[held])), ". "]
-    low, high = (number(result.levels[i]) for i in (0, -1))
+        return [f"Your {ordinal(held + 1)} level is at ", bold(number(levels[held])), ". "]
+    low, high = (number(levels[i]) for i in (0, -1))
     of = " in each group, on average" if grouped else ""
     return [_DID[method].format(n=in_words(2**bits), of=of, low=low, high=high) + " "]
 
@@ -66,6 +67,8 @@ def error_said(error: float, best: float, bits: int, method: str, *, grouped: bo
 def loss_said(before: float | None, after: float | None, text: HeldOut | None, *, every: bool) -> list[str | Span]:
     """What became of the model."""
     if before is None or after is None or text is None:
+        if text is not None:
+            return ["The model’s loss with these weights is being measured…"]
         return ["There is no text to measure the loss on: give one as text=…"]
     now = bold(f"{number(after, 3)} nats per token")
     model = "The model’s loss, all layers quantized," if every else "The model’s loss"

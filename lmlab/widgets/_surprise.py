@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.split import pretokens
 from lmlab.widgets._style import visible
+
+Tokens = list[tuple[int, float]]  # where each token ends, its natural log-probability
+Score = Callable[[TextModel, str], Tokens]
 
 
 def perplexity(log_prob: float, n: int) -> float:
@@ -17,7 +20,7 @@ def perplexity(log_prob: float, n: int) -> float:
     return math.inf if log_prob == -math.inf else math.exp(-log_prob / n)
 
 
-def token_log_probs(model: TextModel, text: str) -> list[tuple[int, float]]:
+def token_log_probs(model: TextModel, text: str) -> Tokens:
     """For each token of the text where it ends, and its natural log-probability after all before it.
 
     Without a token for the beginning of a text the first token is given: its log-probability is 0.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.split import pretokens
 from lmlab.widgets._style import number, percent
-from lmlab.widgets._surprise import perplexity, shown_word, token_log_probs
+from lmlab.widgets._surprise import Score, perplexity, shown_word
 
 WORDS = 24  # columns that are drawn; what is between the first and the last of them is one column with its count
 SMALLEST = -600.0  # a log-probability below it is beyond the machine's numbers, or soon will be
@@ -106,10 +106,15 @@ def gapped(pieces: list[Piece], unit: str) -> list[Piece]:
 
 
 def before_change(
-    models: Sequence[TextModel], first: str, words: Sequence[tuple[str, list[float]]], yours: range, unit: str
+    models: Sequence[TextModel],
+    first: str,
+    words: Sequence[tuple[str, list[float]]],
+    yours: range,
+    unit: str,
+    score: Score,
 ) -> Mark:
     """What the whole cost at first: named by the word that stood there, where one word alone was exchanged."""
-    logs = [math.fsum(p for _, p in token_log_probs(model, first.strip(" "))) for model in models]
+    logs = [math.fsum(p for _, p in score(model, first.strip(" "))) for model in models]
     was = pretokens(first.strip(" "))
     one = len(yours) == 1 and len(was) == len(words)
     return mark_at(shown_word(was[yours[0]]) if one else "at first", logs, unit)

@@ -79,6 +79,11 @@ class LayerWeights:
             self._bins[group] = fine_bins(self.weights, GROUPS[group])
         return self._bins[group]
 
+    def forget(self) -> None:
+        """What was worked out is as large as the weights: of a large model it is not kept for every layer."""
+        self._results.clear()
+        self._bins.clear()
+
     def _result(self, quantized: Quantized, group: str) -> Result:
         weights = self.weights.double()
         energy = float(weights.square().sum())
@@ -127,3 +132,44 @@ def linear_layers(model: TextModel) -> list[LayerWeights]:
 def first_layer(names: Sequence[str]) -> str:
     """The layer that is shown first: a wide one in the middle of our own models."""
     return next((name for name in names if name.endswith("1.mlp.up")), names[0])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bits, bytes and error of what is quantized: one layer or all."""
+
+    n_weights: int
+    n_bytes: int
+    error: float
+    dense_bits: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Everything stored, spread over the weights."""
+        return 8 * self.n_bytes / self.n_weights
+
+
+def quantized_layers(
+    layers: Sequence[LayerWeights], *, bits: int, method: str, group: str, levels: Sequence[float]
+) -> dict[str, Result]:
+    """Every given layer quantized the same way, by name; by hand means the same levels in each one's own units."""
+    return {
+        layer.name: layer.by_hand(levels, group) if method == "hand" else layer.by_method(bits, method, group)
+        for layer in layers
+    }
+
+
+def cost_of(layers: Sequence[LayerWeights], results: dict[str, Result]) -> Cost:
+    """What these layers take together, and their squared error over their squared weights."""
+    energy = {layer.name: float(layer.weights.double().square().sum()) for layer in layers}
+    error = sum(results[name].error * energy[name] for name in energy)
+    return Cost(
+        n_weights=sum(layer.weights.numel() for layer in layers),
+        n_bytes=sum(result.quantized.n_bytes for result in results.values()),
+        error=error / (sum(energy.values()) or 1.0),
+        dense_bits=16 if all(_is_bf16(layer.weights) for layer in layers) else 32,
+    )
+
+
+def _is_bf16(weights: Tensor) -> bool:
+    return torch.equal(weights.bfloat16().to(weights.dtype), weights)

@@ -17,7 +17,7 @@ import traitlets
 
 from lmlab.models.trace import Trace
 from lmlab.text_model import TextModel
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._style import Span, Spans, bold, count, mono, number, percent, spans, token_name
 
 LONGEST = 512  # tokens that the picture shows; a longer prompt is cropped from the left
@@ -195,6 +195,7 @@ class Attention(LabWidget):
             name = getattr(model, "name", repr(model))
             raise ValueError(f'{name} has no attention to look at. Try Attention(lab.load("town")).')
         self._model, self._shape = model, (config.n_layers, config.n_heads)
+        self.heavy = heavy(model)
         self._traced: tuple[str, Trace] | None = None
         super().__init__(**traits)
 

@@ -15,9 +15,9 @@ import traitlets
 
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.split import pretokens
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans
-from lmlab.widgets._surprise import changed, shown_word, token_log_probs, word_log_probs
+from lmlab.widgets._surprise import Score, Tokens, changed, shown_word, token_log_probs, word_log_probs
 from lmlab.widgets._waterfall import (
     UNITS,
     Mark,
@@ -61,19 +61,20 @@ def chain_rule_view(
     first: str = "",
     unit: str = "bits",
     claim: float | None = None,
+    score: Score = token_log_probs,
 ) -> ChainRuleView:
     """What ChainRule shows of a sentence that was ``first`` before the student changed it: pure."""
     if unit not in UNITS:
         raise ValueError(f"A surprise is measured in bits or nats, not in {unit!r}.")
     text = sentence[:CHARACTERS].strip(" ")
     asked = [*models, *([truth] if truth else [])]
-    tokens = [token_log_probs(model, text) if text else [] for model in asked]
+    tokens = [score(model, text) if text else [] for model in asked]
     words = word_log_probs(tokens, text) if text else []
     sums = [math.fsum(logs[i] for _, logs in words) for i in range(len(asked))]
     yours = changed([word for word, _ in words], pretokens(first.strip(" ")) if first else [])
     pieces = gapped(pieces_of(words, yours, unit, start=len(sentence) - len(sentence.lstrip(" "))), unit)
     names = tuple(model.name for model in asked)
-    before = before_change(models, first, words, yours, unit) if yours else None
+    before = before_change(models, first, words, yours, unit, score) if yours else None
     stated = None if claim is None else mark_at(percent(claim), [math.log(claim)] * len(models), unit)
     return ChainRuleView(
         question="How surprising is a whole sentence?",
@@ -231,6 +232,7 @@ class ChainRule(LabWidget):
         elif isinstance(truth, str):
             raise ValueError(f'truth={truth!r} is not known: use "town", a TextModel, or None for no truth.')
         self._models, self._truth, self._claim, self._words = models, truth, claim, tuple(words)
+        self.heavy = heavy(*models)
         sentence = traits.setdefault("text", SENTENCE)
         self._first = sentence
         traits["last"] = self._last_of(sentence)
@@ -258,6 +260,9 @@ class ChainRule(LabWidget):
         self.last = self._last_of(change["new"])
 
     def compute(self) -> ChainRuleView:
+        def score(model: TextModel, text: str) -> Tokens:
+            return self.remember((model, text), lambda: token_log_probs(model, text))
+
         return chain_rule_view(
-            self._models, self._truth, self.text, first=self._first, unit=self.unit, claim=self._claim
+            self._models, self._truth, self.text, first=self._first, unit=self.unit, claim=self._claim, score=score
         )

@@ -17,8 +17,8 @@ import traitlets
 from lmlab.data.town.town import Town
 from lmlab.data.town.truth import TownTruth
 from lmlab.data.town.verdicts import Verdict, judge
-from lmlab.text_model import TextModel
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.text_model import TextModel, split_trailing_space
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._candidates import (
     Column,
     Row,
@@ -56,11 +56,18 @@ class NextTokenView(View):
 
 
 def next_token_view(
-    models: Sequence[TextModel], truth: TextModel | None, prompt: str, *, k: int, sort: str, tries: Iterable[str]
+    models: Sequence[TextModel],
+    truth: TextModel | None,
+    prompt: str,
+    *,
+    k: int,
+    sort: str,
+    tries: Iterable[str],
+    read: Sequence[Column] = (),
 ) -> NextTokenView:
-    """What NextToken shows for a prompt: pure, the same for the same models and text."""
-    given = prompt[:-1] if prompt.endswith(" ") else prompt  # the space belongs to the next word
-    columns = [column(model, given) for model in ([truth] if truth else []) + list(models)]
+    """What NextToken shows for a prompt: pure, the same for the same models and text; ``read`` if it was read."""
+    given = split_trailing_space(prompt)[0]  # the space belongs to the next word
+    columns = read or read_all(models, truth, prompt)
     tokens = same_vocabulary(col.model for col in columns)
     found = likely_tokens(columns, k) if tokens else likely_words(columns, given, k)
     by = _sort_column(columns, truth, sort)
@@ -79,6 +86,12 @@ def next_token_view(
         others=_others(columns, rows, size),
         tries=tuple(_try(columns, bool(truth), given, text) for text in tries),
     )
+
+
+def read_all(models: Sequence[TextModel], truth: TextModel | None, prompt: str) -> list[Column]:
+    """Ask the truth, where there is one, and every model about a prompt."""
+    given = split_trailing_space(prompt)[0]
+    return [column(model, given) for model in ([truth] if truth else []) + list(models)]
 
 
 def _others(columns: Sequence[Column], rows: Sequence[Row], size: int) -> Row:
@@ -250,6 +263,7 @@ class NextToken(LabWidget):
         }
         hidden = {"variant"} if len(self._variants) == 1 else set()
         hidden |= {"sort"} if len(sorts) == 1 else set()
+        self.heavy = heavy(*(model for group in self._variants.values() for model in group))
         super().__init__(options=options, hidden=hidden, **{"variant": first, **traits})
 
     @staticmethod
@@ -270,10 +284,13 @@ class NextToken(LabWidget):
         typed = self.continuation
         if typed and typed not in self._tries:
             self._tries = [*self._tries, typed][-TRIES:]
+        models, truth, prompt = self._variants[self.variant], self._truths[self.variant], self.prompt
+        key = (models, split_trailing_space(prompt)[0])
         return next_token_view(
-            self._variants[self.variant],
-            self._truths[self.variant],
-            self.prompt,
+            models,
+            truth,
+            prompt,
+            read=self.remember(key, lambda: read_all(models, truth, prompt)),
             k=self.k,
             sort=self.sort,
             tries=reversed(self._tries),

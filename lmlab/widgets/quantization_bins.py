@@ -7,19 +7,18 @@ model's loss with these weights come from the kernel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 import traitlets
 
 from lmlab.models.linear import with_weights
 from lmlab.text_model import TextModel
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._held_out import HeldOut, held_out
 from lmlab.widgets._quantization_words import error_said, first_sentence, footnote, in_words, loss_said, shown_error
 from lmlab.widgets._style import Spans, n_bytes, number, spans
-from lmlab.widgets._weights import LayerWeights, Result, first_layer, linear_layers
+from lmlab.widgets._weights import Cost, LayerWeights, Result, cost_of, first_layer, linear_layers, quantized_layers
 
 METHODS = {
     "minmax": "min-max",
@@ -56,43 +55,6 @@ class QuantizationBinsView(View):
     tail: Spans
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Bits, bytes and error of what is quantized: one layer or all."""
-
-    n_weights: int
-    n_bytes: int
-    error: float
-    dense_bits: int
-
-    @property
-    def bits_per_weight(self) -> float:
-        """Everything stored, spread over the weights."""
-        return 8 * self.n_bytes / self.n_weights
-
-
-def quantized_layers(
-    layers: Sequence[LayerWeights], *, bits: int, method: str, group: str, levels: Sequence[float]
-) -> dict[str, Result]:
-    """Every given layer quantized the same way, by name; by hand means the same levels in each one's own units."""
-    return {
-        layer.name: layer.by_hand(levels, group) if method == "hand" else layer.by_method(bits, method, group)
-        for layer in layers
-    }
-
-
-def cost_of(layers: Sequence[LayerWeights], results: dict[str, Result]) -> Cost:
-    """What these layers take together, and their squared error over their squared weights."""
-    energy = {layer.name: float(layer.weights.double().square().sum()) for layer in layers}
-    error = sum(results[name].error * energy[name] for name in energy)
-    return Cost(
-        n_weights=sum(layer.weights.numel() for layer in layers),
-        n_bytes=sum(result.quantized.n_bytes for result in results.values()),
-        error=error / (sum(energy.values()) or 1.0),
-        dense_bits=16 if all(_is_bf16(layer.weights) for layer in layers) else 32,
-    )
-
-
 def loss_with(model: TextModel, text: HeldOut | None, results: dict[str, Result]) -> float | None:
     """The model's loss with these weights in the place of its own, nats per token."""
     if text is None:
@@ -113,22 +75,22 @@ def quantization_bins_view(
     levels: Sequence[float] = (),
     held: int = -1,
     dense_loss: float | None = None,
+    measure: bool = True,
 ) -> QuantizationBinsView:
-    """What QuantizationBins shows: `layers` are quantized, `shown` is the one whose weights are drawn."""
+    """What QuantizationBins shows: `layers` are quantized, `shown` is the one whose weights are drawn.
+
+    `measure` is false where the loss is worked out later.
+    """
     results = quantized_layers(layers, bits=bits, method=method, group=group, levels=levels)
     here = results[shown.name]
     best = shown.by_method(bits, "kmeans", group)
     cost, bins = cost_of(layers, results), shown.bins(group)
-    loss = loss_with(model, text, results)
     scope = f"all {len(layers)} layers" if len(layers) > 1 else "this layer"
-    tail = spans(*error_said(here.error, best.error, bits, method, grouped=group != "all"))
-    tail += spans(*loss_said(dense_loss, loss, text, every=len(layers) > 1))
-    return QuantizationBinsView(
+    view = QuantizationBinsView(
         question=f"With {in_words(2**bits)} numbers to spend, which weights would you keep?",
         about=f"QuantizationBins · {model.name} · cpu",
-        readout=(*spans(*first_sentence(here, bits, method, held, grouped=group != "all")), *tail),
+        readout=(),
         foot=footnote(shown, bits, group, text),
-        table=[[scope, "yours", _dense_name(cost)], *map(list, _costs(cost, dense_loss, loss))],
         layer=shown.name,
         n_weights=shown.weights.numel(),
         bits=bits,
@@ -140,32 +102,39 @@ def quantization_bins_view(
         best_error=best.error,
         low=bins.low,
         high=bins.high,
-        costs=((scope, "yours", _dense_name(cost)), *_costs(cost, dense_loss, loss)),
+        costs=((scope, "yours", _dense_name(cost)), *_costs(cost)),
         methods=_methods(shown, bits, here.error, best.error),
-        losses=(dense_loss, loss),
+        losses=(None, None),
         all_layers=len(layers) > 1,
-        tail=tail,
+        tail=(),
     )
+    return with_loss(view, text, dense_loss, loss_with(model, text, results) if measure else None, held)
 
 
-def _is_bf16(weights: torch.Tensor) -> bool:
-    return torch.equal(weights.bfloat16().to(weights.dtype), weights)
+def with_loss(
+    view: QuantizationBinsView, text: HeldOut | None, dense_loss: float | None, loss: float | None, held: int
+) -> QuantizationBinsView:
+    """The view with the model's loss in sentence and table; without it where it is None."""
+    shown = ["–" if value is None else number(value, 3) for value in (loss, dense_loss)]
+    first = spans(*first_sentence(view.levels, view.bits, view.method, held, grouped=view.grouped))
+    tail = spans(*error_said(view.error, view.best_error, view.bits, view.method, grouped=view.grouped))
+    tail += spans(*loss_said(dense_loss, loss, text, every=view.all_layers))
+    costs = (*view.costs[:5], ("loss, nats per token", shown[0], shown[1]))
+    return replace(
+        view, readout=(*first, *tail), tail=tail, losses=(dense_loss, loss), costs=costs, table=[*map(list, costs)]
+    )
 
 
 def _dense_name(cost: Cost) -> str:
     return "bf16" if cost.dense_bits == 16 else "float32"
 
 
-def _costs(cost: Cost, dense_loss: float | None, loss: float | None) -> tuple[tuple[str, str, str], ...]:
-    def nats(value: float | None) -> str:
-        return "–" if value is None else number(value, 3)
-
+def _costs(cost: Cost) -> tuple[tuple[str, str, str], ...]:
     return (
         ("bits a weight", f"{cost.bits_per_weight:.2f}", f"{cost.dense_bits:.2f}"),
         ("bytes", n_bytes(cost.n_bytes), n_bytes(cost.n_weights * cost.dense_bits / 8)),
         ("mean squared error", shown_error(cost.error), "0"),
         ("its root (RMSE)", shown_error(cost.error**0.5), "0"),
-        ("loss, nats per token", nats(loss), nats(dense_loss)),
     )
 
 
@@ -183,8 +152,9 @@ def _methods(layer: LayerWeights, bits: int, error: float, best: float) -> tuple
 class QuantizationBins(LabWidget):
     """A layer's weights and their levels, chosen by a method or dragged by hand, with error, bytes and loss.
 
-    `text`: what the loss is measured on: "town" (held-out documents of the town), a text or texts of your own, or
-    None. `levels` (in units of the spread) set by hand switches the method to "hand".
+    `text`: what the loss is measured on: "town" (held-out documents of the town), "prose" (a page that no model has
+    read), a text or texts of your own, or None; by default prose for a model of more than 20 M parameters, which
+    never heard of the town. `levels` (in units of the spread) set by hand switches the method to "hand".
     """
 
     kind = "quantization_bins"
@@ -207,12 +177,15 @@ class QuantizationBins(LabWidget):
     held = traitlets.Int(-1, help="the level in hand").tag(sync=True)
     _bins = traitlets.Bytes().tag(sync=True)
 
-    def __init__(self, model: TextModel, *, text: str | Sequence[str] | None = "town", **traits: Any) -> None:
-        self._model = model
+    def __init__(self, model: TextModel, *, text: str | Sequence[str] | None = "held-out", **traits: Any) -> None:
+        self._model, self.heavy = model, heavy(model)
+        if text == "held-out":
+            text = "prose" if self.heavy else "town"
         self._layers = {layer.name: layer for layer in linear_layers(model)}
         n_params = sum(p.numel() for p in model.model.parameters())  # type: ignore[attr-defined]
         self._text = held_out(model, text, n_tokens=max(256, min(1200, 1_300_000_000 // n_params)))
-        self._dense_loss = self._text.loss(model.model) if self._text else None
+        self._dense_loss = self._text.loss(model.model) if self._text and not self.heavy else None
+        self._now: tuple[tuple[str, int, str, str, str], list[float]] = (("", 0, "", "", ""), [])
         self._known: dict[tuple[str, int, str, str, str], QuantizationBinsView] = {}
         self._automatic = "minmax"  # the method that levels set by hand begin from
         self._first_levels, self._first_held = list(traits.get("levels", [])), traits.get("held", -1)
@@ -274,9 +247,12 @@ class QuantizationBins(LabWidget):
         key = (self.layer, self.bits, method, group, self.scope)
         if method != "hand" and key in self._known:  # a lecturer goes back and forth between two settings
             return self._known[key]
+        if self.heavy:
+            self._forget(shown)
+        self._now = key, levels
         view = quantization_bins_view(
             self._model,
-            list(self._layers.values()) if self.scope == "all" else [shown],
+            self._quantized(shown),
             shown,
             self._text,
             bits=self.bits,
@@ -285,10 +261,37 @@ class QuantizationBins(LabWidget):
             levels=levels,
             held=self.held,
             dense_loss=self._dense_loss,
+            measure=not self.heavy,
         )
         if method != "hand":
             self._known[key] = view
         return view
+
+    def complete(self, view: View) -> QuantizationBinsView | None:
+        """The loss of a large model takes seconds: the bins are there before it."""
+        assert isinstance(view, QuantizationBinsView)
+        if self._text is None or view.losses[1] is not None:
+            return None
+        key, levels = self._now
+        shown = self._layers[key[0]]
+        if self._dense_loss is None:
+            self._dense_loss = self._text.loss(self._model.model)
+        _, bits, method, group, _ = key
+        results = quantized_layers(self._quantized(shown), bits=bits, method=method, group=group, levels=levels)
+        loss = loss_with(self._model, self._text, results)
+        self._forget(shown)
+        done = with_loss(view, self._text, self._dense_loss, loss, self.held)
+        if method != "hand":
+            self._known[key] = done
+        return done
+
+    def _quantized(self, shown: LayerWeights) -> list[LayerWeights]:
+        return list(self._layers.values()) if self.scope == "all" else [shown]
+
+    def _forget(self, shown: LayerWeights) -> None:
+        for layer in self._layers.values():
+            if layer is not shown:
+                layer.forget()
 
     def publish(self, view: View) -> None:
         """The bins go beside the view, and only when they change."""

@@ -15,8 +15,8 @@ import torch
 import traitlets
 
 from lmlab.sampling import Sampler
-from lmlab.text_model import TextModel
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.text_model import TextModel, split_trailing_space
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._candidates import Column
 from lmlab.widgets._odds import Fit, Reading, Steps, chi_squared, choices, read
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name
@@ -250,7 +250,7 @@ class Sampling(LabWidget):
             raise ValueError(
                 f'Sampling compares 1 to {MODELS} text models and got {len(models)}. Try Sampling(lab.load("town")).'
             )
-        self._models = models
+        self._models, self.heavy = models, heavy(*models)
         self._reading: Reading | None = None
         self._first_draw = {name: traits.get(name, 0) for name in ("n_drawn", "seed")}
         super().__init__(top_k=ALL if top_k is None else top_k, **traits)
@@ -272,7 +272,7 @@ class Sampling(LabWidget):
             super().reset()
 
     def compute(self) -> SamplingView:
-        given = self.prompt[:-1] if self.prompt.endswith(" ") else self.prompt
-        if self._reading is None or self._reading.prompt != given:
-            self._reading = read(self._models, self.prompt)
+        prompt = self.prompt
+        if self._reading is None or self._reading.prompt != split_trailing_space(prompt)[0]:
+            self._reading = read(self._models, prompt)
         return sampling_view(self._reading, self.sampler, n_drawn=self.n_drawn, seed=self.seed)

@@ -8,18 +8,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import traitlets
 
+from lmlab.text_model import TextModel
 from lmlab.tokenizer.pieces import Piece, pieces
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, visible
 from lmlab.widgets._tokenizers import Given, Named, in_hex, named, shown
 
 CHARACTERS = 400  # of the text that are drawn and scored
 TEXT = "the stock market crashed and investors panicked"
+
+Score = Callable[[TextModel, str], Sequence[float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +73,19 @@ def _swap_at(word: str) -> int | None:
     return min(places, key=lambda i: abs(i - (len(word) - 2) / 2), default=None)
 
 
-def bits_of(model_of: Named, text: str, n: int) -> tuple[float, ...]:
+def scores(model: TextModel, text: str) -> list[float]:
+    """The natural log-probability of each token of a text that has one."""
+    return [candidate.log_prob for candidate in model.score(text)]
+
+
+def bits_of(model_of: Named, text: str, n: int, score: Score = scores) -> tuple[float, ...]:
     """−log2 p of each of the ``n`` tokens given all before it; none where the tokenizer has no model.
 
     Without a token for the beginning of a text the first token has no probability: NaN.
     """
     if model_of.model is None or not n:
         return ()
-    bits = tuple(-candidate.log_prob / math.log(2) for candidate in model_of.model.score(text))
+    bits = tuple(-log_prob / math.log(2) for log_prob in score(model_of.model, text))
     return (math.nan,) * (n - len(bits)) + bits
 
 
@@ -86,10 +94,10 @@ def bits_text(bits: float) -> str:
     return f"{number(bits, 1 if bits < 99.95 else 0)} bits"
 
 
-def strip(slot: int, of: Named, text: str, hidden: int, first: Strip | None) -> Strip:
+def strip(slot: int, of: Named, text: str, hidden: int, first: Strip | None, score: Score = scores) -> Strip:
     """One tokenizer's row; ``first`` is its row for the text as first written, if that was another."""
     found = pieces(of.tokenizer, text)
-    bits = bits_of(of, text, len(found))
+    bits = bits_of(of, text, len(found), score)
     total = sum(b for b in bits if not math.isnan(b)) if bits else None
     return Strip(
         name=of.name,
@@ -149,19 +157,20 @@ def drawn_part(text: str) -> tuple[str, int]:
     return text[:CHARACTERS], max(0, len(text) - CHARACTERS)
 
 
-def token_view(rows: Sequence[Named], text: str, *, first: str | None = None) -> TokenViewView:
+def token_view(rows: Sequence[Named], text: str, *, first: str | None = None, score: Score = scores) -> TokenViewView:
     """What TokenView shows of one text; ``first`` is the text to compare with, as it was before a change."""
     kept, hidden = drawn_part(text)
-    strips = []
-    for slot, of in enumerate(rows):
-        before = None if first is None or first == text else strip(slot, of, drawn_part(first)[0], 0, None)
-        strips.append(strip(slot, of, kept, hidden, before))
+    was = None if first is None or first == text else drawn_part(first)[0]
+    befores = [None if was is None else strip(slot, of, was, 0, None, score) for slot, of in enumerate(rows)]
+    strips = [
+        strip(k, of, kept, hidden, before, score) for k, (of, before) in enumerate(zip(rows, befores, strict=True))
+    ]
     finite = [b for s in strips for b in s.bits if math.isfinite(b)]
     n_bytes = len(text.encode("utf-8", "replace"))
     return TokenViewView(
         question="Where does one token end and the next begin?",
         about=f"TokenView · {count(len(rows), 'tokenizer')}",
-        readout=_said(rows, strips, kept, None if first == text else first),
+        readout=_said(strips, befores, kept),
         foot=_foot(rows, kept, hidden),
         labels={"text": f"Text: {count(len(text), 'character')}, {count(n_bytes, 'byte')}"},
         table=[["tokenizer", "tokens", "how it cuts"], *([s.name, f"{s.n_tokens:,}", _line(s)] for s in strips)],
@@ -176,7 +185,7 @@ def _line(row: Strip) -> str:
     return "|".join(row.texts[:24]) + ("|…" if len(row.texts) > 24 else "")
 
 
-def _said(rows: Sequence[Named], strips: Sequence[Strip], text: str, first: str | None) -> Spans:
+def _said(strips: Sequence[Strip], befores: Sequence[Strip | None], text: str) -> Spans:
     """The answer in a sentence, about the first tokenizer that has a model, else about the first one."""
     if not text:
         return spans("An empty text has no token at all. Type something, in any language.")
@@ -185,9 +194,8 @@ def _said(rows: Sequence[Named], strips: Sequence[Strip], text: str, first: str 
     said: list[str | Span] = [model_name(slot, it.name), " cuts this text into ", bold(count(it.n_tokens, "token"))]
     if it.total_bits is not None:
         said += [" and is surprised by ", bold(bits_text(it.total_bits))]
-    others = [s for s in strips if s is not it]
-    if first is not None:
-        before = strip(slot, rows[slot], drawn_part(first)[0], 0, None)
+    others, before = [s for s in strips if s is not it], befores[slot]
+    if before is not None:
         said += ["; as first written it was ", bold(count(before.n_tokens, "token"))]
         if before.total_bits is not None:
             said += [" and ", bold(bits_text(before.total_bits))]
@@ -234,6 +242,7 @@ class TokenView(LabWidget):
 
     def __init__(self, *tokenizers: Given | Mapping[str, Given], **traits: Any) -> None:
         self._rows = named(tokenizers, "TokenView")
+        self.heavy = heavy(*(of.model for of in self._rows if of.model))
         self._began = self._first = str(traits.get("text", TEXT))
         self._made = ""  # what the button made last, from the text as first written
         self._pressed = 0
@@ -254,4 +263,7 @@ class TokenView(LabWidget):
         self.refresh()
 
     def compute(self) -> TokenViewView:
-        return token_view(self._rows, self.text, first=self._first)
+        def score(model: TextModel, text: str) -> list[float]:
+            return self.remember((model, text), lambda: scores(model, text))
+
+        return token_view(self._rows, self.text, first=self._first, score=score)

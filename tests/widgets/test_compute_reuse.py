@@ -9,7 +9,7 @@ import torch
 
 import lmlab as lab
 from lmlab.widgets import ComputeReuse
-from lmlab.widgets.compute_reuse import MOST, edit, generation_cost, moved
+from lmlab.widgets.compute_reuse import MOST, edit, generation_cost, moved, stream
 
 
 def small(T: int = 64, seed: int = 0) -> lab.Transformer:
@@ -72,7 +72,7 @@ def test_nothing_moves_before_the_change_and_at_the_bottom_only_the_word_does():
     model = small()
     old = [3, 1, 4, 1, 5, 9, 2, 6]
     new = [3, 1, 4, 8, 5, 9, 2, 6]
-    by_layer = moved(model, old, new)
+    by_layer = moved(stream(model, old), stream(model, new))
     assert by_layer.shape == (4, 8)
     assert bool((by_layer[:, :3] == 0).all())
     assert (by_layer[0] > 0).tolist() == [t == 3 for t in range(8)]

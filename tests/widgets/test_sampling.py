@@ -151,8 +151,12 @@ def test_models_of_different_vocabularies_are_sampled_token_by_token(trigram: la
 
 def test_the_models_are_asked_once_a_prompt(random_model: lab.TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = lab.TextModel.next_log_probs
-    monkeypatch.setattr(lab.TextModel, "next_log_probs", lambda self, p: (asked.append(p), real(self, p))[1])
+    real, decode = lab.Transformer.next_log_probs, random_model.tokenizer.decode
+    monkeypatch.setattr(
+        lab.Transformer,
+        "next_log_probs",
+        lambda self, ids, *state: (asked.append(decode(ids[0, 1:].tolist())), real(self, ids, *state))[1],
+    )
     w = Sampling(random_model, prompt="the mayor")
     for value in (0.2, 0.9, 1.4):
         w.temperature = value
