@@ -94,6 +94,6 @@ def _add_tokenizer(writer: Any, tokens: list[str]) -> None:
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
     writer.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
-    writer.add_array("tokenizer.ggml.merges", ["Ġ t", "h e", "Ġt he"])
+    writer.add_token_merges(["Ġ t", "h e", "Ġt he"] if "Ġthe" in tokens else ["a b"])
     writer.add_bos_token_id(tokens.index("<|endoftext|>"))
     writer.add_chat_template("{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}")
