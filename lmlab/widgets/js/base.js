@@ -68,7 +68,7 @@ const CONTROLS = {
       box.style.cssText = n > 1 ? `height:calc(var(--ctl) + ${1.45 * (n - 1)}em);line-height:1.45;padding-top:.45em` : ""; };
     box.addEventListener("input", () => { clearTimeout(timer); grow();
       if (!spec.live) return;
-      if (ctx.model.get("_live") && box.value.length < 5000) timer = setTimeout(commit, 120); else ctx.stale(box.value !== ctx.get(spec.name)); });
+      if (ctx.model.get("_live") && !spec.on_enter && box.value.length < 5000) timer = setTimeout(commit, 120); else ctx.stale(box.value !== ctx.get(spec.name)); });
     box.addEventListener("keydown", e => {
       if (e.isComposing) return;
       if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); commit(); }
@@ -116,7 +116,7 @@ function mount(model, el, kind) {
     const t = (performance.now() - asked) / 1000;
     if (!asked || t < .3) return;
     root.classList.add("busy"); bar.style.width = Math.round(100 * (1 - Math.exp(-t / 2))) + "%";
-    read.textContent = t < 15 ? `Computing… ${t.toFixed(1)} s` : "Not connected: no answer from the kernel. Run this cell again.";
+    read.textContent = t < 15 || model.get("_busy") ? `Computing… ${t.toFixed(1)} s` : "Not connected: no answer from the kernel. Run this cell again.";
   };
   const ctx = {
     model, root, after, labels: {}, // on a narrow page what stands aside goes `after` the readout
@@ -138,6 +138,7 @@ function mount(model, el, kind) {
     error(text) { error.hidden = !text; error.textContent = text ? "✕ " + text : ""; },
     color: name => getComputedStyle(root).getPropertyValue("--" + name).trim(),
     present: () => root.classList.contains("present"),
+    room: (part, least, most) => Math.max(least, Math.min(most, innerHeight - 110 - (root.offsetHeight - after.offsetHeight - part.offsetHeight))), // its height on a projector, so that nothing scrolls below JupyterLab's own rows
     input: name => inputs[name],
   };
   for (const spec of model.get("_controls")) {
@@ -155,7 +156,7 @@ function mount(model, el, kind) {
     if (e.key === "?") help.hidden = !help.hidden;
     else if (e.key === "p") { model.set("presenter", !model.get("presenter")); model.save_changes(); }
     else if (e.key === "r") ctx.click("reset");
-    else if (e.key === "Escape") e.target.blur();
+    else if (e.key === "Escape") { e.target.blur(); root.closest(".jp-Cell")?.focus(); } // back to the cell, whose arrow keys go on
     else if (!(picture.key && picture.key(e))) return;
     e.preventDefault(); e.stopPropagation();
   });

@@ -14,6 +14,12 @@ function plotly(model) {
 const NAMED = /^(ink|ink-2|line|edge|quiet|paper|you|m[1-4]|m[1-4]-text|t[1-4])$/;
 const nth = (list, i) => list === undefined ? i : list[i];
 const points = t => Array.from(t.y || t.x || [], (_, i) => i).filter(i => nth(t.x, i) !== null && nth(t.y, i) !== null);
+// of the ticks that were chosen as many as have room; `least` is a part of the axis
+function apart(axis, least) {
+  const place = x => axis.type === "log" ? Math.log10(x) : x, [low, high] = axis.range || [axis.tickvals[0], axis.tickvals.at(-1)].map(place), at = x => (place(x) - low) / (high - low || 1), kept = [];
+  axis.tickvals.forEach((x, i) => { if (!kept.length || Math.abs(at(x) - at(axis.tickvals[kept.at(-1)])) >= least) kept.push(i); });
+  return {...axis, tickvals: kept.map(i => axis.tickvals[i]), ticktext: axis.ticktext && kept.map(i => axis.ticktext[i])};
+}
 // a point in words: the trace's name, and what its label's template says of it, or both coordinates
 function words(t, i) {
   const known = x => typeof x !== "number" ? String(x ?? "") : num(x, Number.isInteger(x) ? 0 : Math.abs(x) < 1 ? 3 : 2);
@@ -62,14 +68,16 @@ function picture(ctx) {
     : x && typeof x === "object" && !ArrayBuffer.isView(x) ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, /ref$/.test(k) ? v : themed(v)])) : x;
   async function draw(v) {
     if (!v.figure) return;
-    el.style.height = v.height * (ctx.present() ? 1.8 : 1) + "px";
+    const P = ctx.present(), H = P ? ctx.room(el, 300, 1.8 * v.height) : v.height; el.style.height = H + "px";
     el.setAttribute("aria-label", v.question + " Arrow keys walk the points.");
     const Plotly = lib = await plotly(ctx.model), size = parseFloat(ctx.color("note")), axis = {gridcolor: "line", linecolor: "ink", zerolinecolor: "line", automargin: true};
     const layout = {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: "ink", size, family: getComputedStyle(ctx.root).fontFamily},
       width: el.clientWidth, height: el.clientHeight, // plotly itself keeps the size that it had before
       colorway: ["m1", "m2", "m3", "m4"], margin: {l: 8, r: 16, t: 8, b: 8}, hoverlabel: {bgcolor: "paper", font: {color: "ink"}}, ...v.figure.layout};
     for (const key of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter(k => /^[xy]axis\d*$/.test(k))])) { layout[key] = {...axis, ...layout[key]};
-      if (layout[key].title) layout[key].title = {font: {size}, ...layout[key].title}; }
+      if (layout[key].title) layout[key].title = {font: {size}, ...layout[key].title};
+      const {tickvals, ticktext, domain = [0, 1]} = layout[key], long = Math.max(2, ...(ticktext || []).map(t => t.length));
+      if (tickvals) layout[key] = apart(layout[key], key[0] === "y" ? 1.1 * size / (H - 100) : .62 * size * (long + 1) / (domain[1] - domain[0]) / (el.clientWidth - 60)); }
     await Plotly.react(el, themed(v.figure.data), themed(layout), {displaylogo: false, displayModeBar: false, responsive: true});
     el.dataset.drawn = ctx.model.get("_done");
     if (point !== null) { if (walked().includes(trace) && points(el.data[trace]).includes(point)) show(); else point = null; }

@@ -21,12 +21,13 @@ function picture(ctx) {
   const path = ([xs, ys], x, y) => { let d = ""; for (let i = 0; i < xs.length; i++) if (Number.isFinite(ys[i])) d += `${d ? "L" : "M"}${x(xs[i]).toFixed(2)} ${y(ys[i]).toFixed(2)}`; return d; };
 
   function drawChart(v, lines, W) {
-    const P = ctx.present(), S = P ? 2 : 1, H = P ? 560 : 400, l = 46 * S, t = 12 * S, b = 50 * S, w = W - l - 14 * S, height = H - t - b;
-    const steps = Math.max(1, v.steps || v.step * 1.25), x = k => l + w * k / steps, y = q => t + height * Math.log(v.high / Math.max(q, v.low)) / Math.log(v.high / v.low), parts = [];
-    for (const q of [.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 4, 8, 16]) if (q >= v.low && q <= v.high) parts.push(line(l, y(q), l + w, y(q), "var(--line)"), text(l - 10 * S, y(q) + 4.5 * S, q, {"text-anchor": "end", class: "s"}));
+    const P = ctx.present(), S = P ? 2 : 1, H = P ? ctx.room(chart, 280, 620) : 400, l = 46 * S, t = 14 * S, b = P ? 64 : 50, w = W - l - 14 * S, height = H - t - b;
+    const steps = Math.max(1, v.steps || v.step * 1.25), x = k => l + w * k / steps, band = 26 * S / height, low = v.floor ? Math.min(v.low, (v.floor / v.high ** band) ** (1 / (1 - band))) : v.low; // below the floor there is room for its name
+    const y = q => t + height * Math.log(v.high / Math.max(q, low)) / Math.log(v.high / low), parts = [];
+    for (const q of [.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 4, 8, 16]) if (q >= low && q <= v.high) parts.push(line(l, y(q), l + w, y(q), "var(--line)"), text(l - 10 * S, y(q) + 4.5 * S, q, {"text-anchor": "end", class: "s"}));
     const by = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6].find(d => steps / d <= (P || W < 560 ? 4.2 : 6.2)) || steps;
-    for (let k = 0; k <= steps; k += by) parts.push(text(x(k), H - b + 20 * S, k.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"}));
-    parts.push(line(l, H - b, l + w, H - b, "var(--ink)", 1.25 * S), text(l + w / 2, H - 6 * S, "step", {"text-anchor": "middle", class: "s"}));
+    for (let k = 0; k <= steps; k += by) parts.push(text(x(k), H - b + 20 * S, P && !k ? "step 0" : k.toLocaleString("en-US"), {"text-anchor": "middle", class: "s"}));
+    parts.push(line(l, H - b, l + w, H - b, "var(--ink)", 1.25 * S)); if (!P) parts.push(text(l + w / 2, H - 6, "step", {"text-anchor": "middle", class: "s"}));
     if (v.uniform) parts.push(line(l, y(v.uniform), l + w, y(v.uniform), "var(--edge)", S, {"stroke-dasharray": "3 4"}), text(l + 12 * S, y(v.uniform) - 7 * S, `ln V = ${num(v.uniform)}: knows nothing`, {class: "s"}));
     const [sx, sy] = lines.smooth, n = sx.length, [hx, hy] = lines.held_out, m = hx.length;
     if (n) {
@@ -39,11 +40,11 @@ function picture(ctx) {
     if (n) {
       const X = x(sx[n - 1]), Y = y(sy[n - 1]), end = X > l + w * .72, side = end ? -10 * S : 12 * S, anchor = {"text-anchor": end ? "end" : "start"}, halo = {"paint-order": "stroke", stroke: "var(--paper)", "stroke-width": 5 * S};
       if (v.status === "failed") parts.push(text(X, Y + 8 * S, "✕", {"text-anchor": "middle", class: "b", style: `fill:var(--bad);font-size:${26 * S}px`, ...halo})); else parts.push(shape(0, X, Y, 6 * S, "var(--m1)"));
-      const above = Y < t + 64 * S ? Y + 50 * S : Y - 14 * S, label = m ? `● training ${v.last}` : `${v.last} nats per token`;
+      const above = Y - (m ? 49 : 28) * S < t ? Y + 50 * S : Y - 14 * S, label = m ? `● training ${v.last}` : `${v.last} nats per token`;
       parts.push(text(X + side, Math.max(t + 34 * S, above), label, {class: "b n1", ...anchor, ...halo}));
       if (m) { const Y2 = y(hy[m - 1]), near = Math.abs(Y2 - Y) < 34 * S; parts.push(text(X + side, near ? Math.max(t + 14 * S, above - 21 * S) : Y2 - 12 * S, `■ held out ${v.held_out}`, {class: "b n2", ...anchor, ...halo})); }
     }
-    chart.replaceChildren(s("svg", {width: W, height: H, "data-box": [l, t, w, height].join(), "data-steps": steps, "data-low": v.low, "data-high": v.high}, parts));
+    chart.replaceChildren(s("svg", {width: W, height: H, "data-box": [l, t, w, height].join(), "data-steps": steps, "data-low": low, "data-high": v.high}, parts));
     chart.setAttribute("aria-label", `loss by step; ${v.last ? "now " + v.last : "nothing yet"}`);
     h1.replaceChildren("Loss, nats per token ", h("span", {}, P || W < 560 ? "log scale" : "thin: each batch; thick: mean; log scale"));
   }
@@ -66,15 +67,17 @@ function picture(ctx) {
   }
 
   function draw(v) {
-    const P = ctx.present(), full = Math.max(260, ctx.root.clientWidth - (P ? 96 : 50)), wide = full > (P ? 1300 : 900) && v.samples.length, lines = unpack(v);
+    const P = ctx.present(), full = Math.max(260, ctx.root.clientWidth - (P ? 96 : 50)), wide = full > (P ? 1300 : 900) && v.samples.length, lines = unpack(v), small = P && !wide; // a small projector: what it writes stands after the sentence
+    if (small) ctx.after.append(aside); else cols.append(aside);
     state.textContent = `${v.mark} ${v.status}`; state.style.color = v.status === "failed" ? "var(--bad)" : "var(--ink)";
     count.textContent = v.steps ? `${v.step.toLocaleString("en-US")} of ${v.steps.toLocaleString("en-US")}` : v.step.toLocaleString("en-US");
     fill.style.width = v.steps ? Math.min(100, 100 * v.step / v.steps) + "%" : "0"; track.setAttribute("aria-valuenow", v.step); track.setAttribute("aria-valuemax", v.steps || v.step);
-    time.textContent = v.time; trouble.hidden = !v.trouble; trouble.textContent = v.trouble ? (v.status === "failed" ? "✕ " : "! ") + v.trouble : "";
+    time.textContent = v.time; trouble.hidden = !v.trouble || P && v.status === "failed"; // there the sentence says it, and is large enough
+    trouble.textContent = v.trouble ? (v.status === "failed" ? "✕ " : "! ") + v.trouble : "";
     const over = ["stopped", "finished", "failed"].includes(v.status), [toggle, halt] = ["toggle", "halt"].map(name => ctx.input(name).box.querySelector("button"));
     if (toggle.textContent !== v.toggle) toggle.textContent = v.toggle;
     const words = v.can_steer ? "■ Stop" : "Stop: only where it runs"; if (halt.textContent !== words) halt.textContent = words;
-    toggle.disabled = halt.disabled = over || !v.can_steer;
+    toggle.disabled = halt.disabled = over || !v.can_steer; toggle.parentNode.hidden = halt.parentNode.hidden = P && halt.disabled; row.style.marginBottom = P ? "calc(2*var(--u))" : "calc(6*var(--u))";
     const W = wide ? Math.round(full * .6) : full; left.style.width = W + "px"; drawChart(v, lines, W); drawTexts(v); drawSparks(v, lines);
   }
   const press = name => { const button = ctx.input(name).box.querySelector("button"); if (!button.disabled) ctx.click(name); return true; };

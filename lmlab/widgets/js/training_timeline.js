@@ -1,6 +1,6 @@
 // TrainingTimeline: every snapshot is here already, so scrubbing asks nobody.
 function picture(ctx) {
-  const h1 = h("h4"), chart = h("div"), h2 = h("h4", {style: {"margin-top": "calc(6*var(--u))"}}), written = h("div", {class: "mono", style: {"min-height": "4.4em", "overflow-wrap": "anywhere", "border-top": "1px solid var(--line)", "padding-top": "calc(2*var(--u))"}});
+  const h1 = h("h4"), chart = h("div"), h2 = h("h4", {style: {"margin-top": "calc(6*var(--u))"}}), written = h("div", {class: "mono", style: {"min-height": "3em", "overflow-wrap": "anywhere", "border-top": "1px solid var(--line)", "padding-top": "calc(2*var(--u))"}});
   const h3 = h("h4"), map = h("div"), bar = h("div", {style: {"margin-top": "calc(3*var(--u))"}}), left = h("div", {style: {flex: 1, "min-width": 0}}, h1, chart, h2, written), right = h("div", {style: {flex: "none", "max-width": "100%"}}, h3, map, bar);
   const cols = h("div", {class: "cols"}, left, right), stage = h("div", {role: "group", "aria-label": "snapshots of a training: arrow keys step, Space plays", tabindex: 0, ...KEYS}, cols);
   const heads = h("div", {style: {display: "flex", "flex-wrap": "wrap", gap: "0 calc(6*var(--u))", "margin-bottom": "calc(3*var(--u))"}}, ctx.input("layer").box, ctx.input("head").box);
@@ -10,8 +10,8 @@ function picture(ctx) {
   const now = () => Math.max(0, Math.min(v.steps.length - 1, ctx.get("at")));
 
   function drawBars(k, W) {
-    const P = ctx.present(), S = P ? 2 : 1, step = P ? 56 : 40, label = Math.min(W * .34, 150 * S), truth = v.rows.some(r => r[1] >= 0), one = 66 * S, wide = 106 * S, numbers = wide + (truth ? one : 0), plot = Math.max(60, W - label - numbers - 12 * S);
-    const rows = v.rows.slice(0, P ? 4 : 6), rest = f => Math.max(0, 1 - rows.reduce((a, r) => a + f(r), 0)); // rows go before type shrinks
+    const P = ctx.present(), S = P ? 2 : 1, step = P ? W < 900 ? 48 : 56 : 40, label = Math.min(W * .34, 150 * S), truth = v.rows.some(r => r[1] >= 0), one = 66 * S, wide = 106 * S, numbers = wide + (truth ? one : 0), plot = Math.max(60, W - label - numbers - 12 * S);
+    const rows = v.rows.slice(0, P ? W < 900 ? 3 : 4 : 6), rest = f => Math.max(0, 1 - rows.reduce((a, r) => a + f(r), 0)); // rows go before type shrinks
     const list = [...rows.map(([word, t, p]) => [word, t, p[k]]), ["all other tokens", truth && rows[0][1] >= 0 ? rest(r => r[1]) : -1, rest(r => r[2][k])]], head = 26 * S, y = i => head + i * step;
     const parts = list.flatMap(([word, t, p], i) => { const mid = y(i) + step / 2, last = i === list.length - 1, wt = Math.max(2, plot * Math.max(0, t));
       return [text(label - 10 * S, mid + 5 * S, word.length > 16 ? word.slice(0, 15) + "…" : word, {"text-anchor": "end", class: last ? "s" : "mono b"}),
@@ -45,12 +45,14 @@ function picture(ctx) {
 
   function paint() {
     if (!v) return;
-    const k = now(), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), two = full > 760 && v.tokens.length, side = P ? 660 : 446;
+    const k = now(), P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), two = full > (P ? 1200 : 760) && v.tokens.length, side = P ? 660 : 446;
+    if (P && !two) ctx.after.append(h2, written, right); else { left.append(h2, written); cols.append(right); } // a small projector: the bars and the sentence first
     right.style.width = two ? side + "px" : "100%";
     drawBars(k, two ? full - side - (P ? 80 : 40) : full); drawMap(k, two ? side : full); bar.hidden = P;
-    h2.replaceChildren("What it writes ", h("span", {}, P ? "" : "one draw, the same random numbers at every snapshot"));
-    const flat = t => t.replace(/\n/g, " ↵ ");
-    written.replaceChildren(h("span", {style: {color: "var(--ink-2)"}}, flat(v.prompt)), flat(v.texts[k]));
+    h2.style.marginTop = P ? "calc(2*var(--u))" : "calc(6*var(--u))"; h2.replaceChildren("What it writes ", h("span", {}, P ? "" : "one draw, the same random numbers at every snapshot"));
+    const flat = t => t.replace(/\n/g, " ↵ "), said = flat(v.prompt), first = flat(v.texts[k]), box = ctx.input("prompt").el;
+    if (P && document.activeElement !== box) box.style.cssText = ""; // on a projector one line, until it is edited
+    written.replaceChildren(h("span", {style: {color: "var(--ink-2)"}}, P && said.length > 40 ? "… " + said.slice(-30) : said), P && first.length > 60 ? first.slice(0, 60) + " …" : first);
     ctx.labels["at:value"] = v.steps[k]; ctx.input("at").show(k); ctx.say(v.said[k]);
   }
   function draw(view) { if (!view.steps) return; v = view; const range = ctx.input("at").focus; range.setAttribute("aria-valuetext", v.steps[now()]); paint(); }
