@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import torch
@@ -26,7 +27,6 @@ from lmlab.text_model import TextModel
 
 COPIER = 1 / 3  # the share of its attention from which a head counts as one that copies
 _BATCH = 64
-_AT_ONCE = 2  # unfinished options that are read on after one reading of the prompt
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,29 @@ def option_log_probs(
     since the rest can only take away; its number is then the first token's, and which one is largest is the same.
     """
     tokens = {o: model.tokenizer.encode(f" {o}") for o in {o for p in prompts for o in p.options}}
-    found = []
-    for prompt, after in zip(prompts, _after(model, [p.text for p in prompts]), strict=True):
-        scores = [float(after[tokens[o][0]]) for o in prompt.options]
-        whole = [len(tokens[o]) == 1 for o in prompt.options]
-        while open_ := [i for i, done in enumerate(whole) if not done]:
-            best = max((x for x, done in zip(scores, whole, strict=True) if done), default=-math.inf)
-            next_ = sorted((i for i in open_ if all_of_them or scores[i] >= best), key=lambda i: -scores[i])
-            if not next_:
-                break
-            next_ = next_ if all_of_them else next_[:_AT_ONCE]
-            read = model.log_probs_each([f" {prompt.options[i]}" for i in next_], given=prompt.text)
-            for i, log_prob in zip(next_, read, strict=True):
-                scores[i], whole[i] = log_prob, True
-        found.append(scores)
-    return found
+    if all(len(ids) == 1 for ids in tokens.values()):
+        rows = _after(model, [p.text for p in prompts])
+        return [[float(row[tokens[o][0]]) for o in p.options] for p, row in zip(prompts, rows, strict=True)]
+    return [_read_one(model, p, [tokens[o] for o in p.options], all_of_them) for p in prompts]
+
+
+def _read_one(model: TextModel, prompt: FewShotPrompt, tokens: Sequence[list[int]], all_of_them: bool) -> list[float]:
+    """The log-probabilities of options of several tokens: the prompt is read once, and each option from there."""
+    ids, longest = model.ids(prompt.text), max(map(len, tokens))
+    if model.max_seq_len and len(ids) + longest > model.max_seq_len:
+        return model.log_probs_each([f" {o}" for o in prompt.options], given=prompt.text)
+    after, state = model.model.next_log_probs(ids[None])
+    scores = [float(after[0, option[0]]) for option in tokens]
+    best = -math.inf
+    for i in sorted(range(len(tokens)), key=lambda i: -scores[i]):
+        if scores[i] < best and not all_of_them:
+            break
+        now = state
+        for before, token in pairwise(tokens[i]):
+            log_probs, now = model.model.next_log_probs(torch.tensor([[before]]), now)
+            scores[i] += float(log_probs[0, token])
+        best = max(best, scores[i])
+    return scores
 
 
 def _after(model: TextModel, texts: Sequence[str]) -> list[Tensor]:

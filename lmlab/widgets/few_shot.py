@@ -214,17 +214,23 @@ class FewShot(LabWidget):
         found: Found = {}
         cases: list[Asked] = []
         own = self._ask(own_prompt(self._task, self.prompt)) if self.prompt.strip() else None
+        if own and self._ready and time.monotonic() - drawn > FRAME / 2:
+            self._frame(found, cases, own)
         for k in range(0 if not self._later else self._most + 1, self._most + 1):
             found[k] = self._answers(k, self.labels, self.silence, self.seed)
             cases.append(self._case(k))
             if wanted != self._wanted:
                 break  # nobody waits for this one
             if self._ready and k < self._most and time.monotonic() - drawn > FRAME:
-                with self.hold_sync():
-                    self.publish(self._view(found, cases, own))
-                    self._done += 1
+                self._frame(found, cases, own)
                 drawn = time.monotonic()
         return self._view(found, cases, own)
+
+    def _frame(self, found: Found, cases: Sequence[Asked], own: Asked | None) -> None:
+        """Show what is there so far; the rest goes on."""
+        with self.hold_sync():
+            self.publish(self._view(found, cases, own))
+            self._done += 1
 
     def _view(self, found: Found, cases: Sequence[Asked], own: Asked | None) -> FewShotView:
         whole = self._found.get((self._most, self.labels, "none", self.seed))
