@@ -23,7 +23,7 @@ N_OPTIONS = 4
 # Draws that the training text happens to begin a document with: left out.
 _SEEN: dict[str, frozenset[int]] = {
     "email": frozenset({24, 54, 139, 144, 152, 175, 184, 187, 195}),
-    "fact": frozenset({15, 19, 25, 37, 39, 81, 83, 93, 103, 107, 113, 117, 135, 145, 151, 157, 167}),
+    "fact": frozenset({15, 19, 25, 37, 39, 81, 83, 93, 103, 107, 113, 117, 135, 145, 151, 157, 167, 205}),
 }
 
 
