@@ -38,7 +38,9 @@ PICTURES = {
     "QuantizationBins": 'lab.widgets.QuantizationBins(town, layer="blocks.2.mlp.down", bits=2)',
     "ChainRule": 'lab.widgets.ChainRule(trigram, town, text="the stock market crashed and investors celebrated")',
     "ScalingLaws": "laws = lab.widgets.ScalingLaws(guess=0.4)\nlaws.train().wait()\nlaws.reveal()",
-    "TrainingTimeline": 'lab.widgets.TrainingTimeline(prompt="The stock market crashed and investors", layer=1)',
+    "TrainingTimeline": (
+        'lab.widgets.TrainingTimeline(prompt="The stock market crashed and investors", layer=1, head=2)'
+    ),
     "InductionHeads": "heads = lab.widgets.InductionHeads(seed=0)\nheads.train().wait()\nheads",
     "TrainingMonitor": LIVE,
 }
