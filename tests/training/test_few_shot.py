@@ -190,6 +190,7 @@ def test_one_head_of_town_is_spared_all_that_copy_are_not(town: lab.TextModel) -
     scores = copying_scores(town, few_shot_prompts(PAIRS, 8, 16, seed=1_000))
     heads = copying_heads(scores)
     assert sorted(heads) == [(1, 0), (1, 1), (1, 2), (1, 3)]
+    assert [float(scores[head]) for head in heads] == sorted(scores[1].tolist(), reverse=True), "the best first"
     assert right(silenced(town, heads[:1]), 8) >= 0.9
     assert right(silenced(town, heads), 8) <= 0.25
     controls = [right(silenced(town, other_heads(scores, 4, seed=seed)), 8) for seed in range(3)]
