@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 _FETCHED = ("smollm2",)  # models that `lmlab fetch NAME` brings, besides hub:org/name
-_HUB_NAME = re.compile(r"hub:([\w.-]+)/([\w.-]+)")
+_HUB_NAME = re.compile(r"hub:(\w[\w.-]*)/(\w[\w.-]*)")
 _PADDED_TO = 64  # a vocabulary is rounded up to a multiple of this, so that its matrix is cut evenly
 _MOST_PADDING = 512
 

@@ -73,6 +73,7 @@ def test_the_file_and_the_folder_made_of_it_are_the_same_model(smollm2_by_name: 
     for prompt in PROMPTS.values():
         assert folder.tokenizer.encode(prompt) == direct.tokenizer.encode(prompt)
     assert folder.stop_ids == {0, 2}
+    assert folder.ids("Hello").tolist()[0] == folder.tokenizer.specials["<|endoftext|>"]  # decision 10
 
 
 def test_rows_read_as_they_lie_would_be_noticed(file: Path, theirs: Any):
