@@ -102,13 +102,17 @@ def test_a_faulty_index_costs_one_sentence(thing, server, monkeypatch, tmp_path,
     big = write_wheel(tmp_path, "thing", MEMBERS | {"thing/data/a.md": os.urandom(300_000)})
     server.offer_wheel(big, "thing")
     monkeypatch.setattr(command, "SOURCES", (source_of(big),))
-    monkeypatch.setattr(wheel_download, "_PATIENCE", Patience(contact=1.5, stall=1.5))
+    monkeypatch.setattr(wheel_download, "_PATIENCE", Patience(contact=3.0, stall=3.0))
     server.fault = fault
     if fault == "is not there":
         monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     before = time.monotonic()
-    assert cli.main(["fetch", "thing"]) == 1
-    assert time.monotonic() - before < 20
+    code = cli.main(["fetch", "thing"])
+    assert time.monotonic() - before < 30
+    if fault == "breaks off" and code == 0:  # pip 25.1 and newer ask for the rest
+        assert what_is_wrong(tmp_path / "home" / "cache" / "thing") is None
+        return
+    assert code == 1
     (said,) = without_progress(capsys.readouterr().err)
     expected = {
         "hangs": "nothing arrived for",
