@@ -25,7 +25,7 @@ function picture(ctx) {
       item.style.cssText = `position:relative;margin:0;background:var(--t1);padding:0 ${(T > 40 ? 4 : 9) * S}px;min-height:${30 * S}px` + (j === best && j !== i ? ";box-shadow:0 0 0 2px var(--ink);font-weight:700" : "");
       if (j <= i) { const shown = scores ? num(weights[j]) : weights[j] < .005 ? "<1" + NARROW + "%" : pct(weights[j]);
         item.setAttribute("aria-label", `${key(j)} ${shown}`); item.dataset.p = weights[j];
-        if (T <= 120) item.append(h("small", {class: j === best ? "n1" : "s", style: {position: "absolute", top: "calc(100% + 4px)", left: "50%", transform: "translateX(-50%)", "font-size": "var(--note)", "font-family": "var(--jp-content-font-family, sans-serif)", "font-weight": j === best ? 700 : 400, color: j === best ? "var(--m1-text)" : "var(--ink-2)", "white-space": "nowrap", "z-index": 1, background: "var(--paper)"}}, shown)); }
+        if (T <= 40 || weights[j] > above) item.append(h("small", {class: j === best ? "n1" : "s", style: {position: "absolute", top: "calc(100% + 4px)", left: "50%", transform: "translateX(-50%)", "font-size": "var(--note)", "font-family": "var(--jp-content-font-family, sans-serif)", "font-weight": j === best ? 700 : 400, color: j === best ? "var(--m1-text)" : "var(--ink-2)", "white-space": "nowrap", "z-index": 1, background: "var(--paper)"}}, shown)); }
       else item.setAttribute("aria-label", `${key(j)}, masked`), item.style.opacity = .55; });
     const held = strip.contains(document.activeElement);
     strip.replaceChildren(list.el);
@@ -67,7 +67,7 @@ function picture(ctx) {
       art, s("svg", {width: W, height: top + L * (size + gap), style: "position:absolute;inset:0;pointer-events:none"}, labels, frame));
     const high = Math.min(520 * S, spare);
     thumbs.style.cssText = L * (size + gap) > high ? `max-height:${high}px;overflow:auto` : "";
-    thumbs.replaceChildren(box);
+    thumbs.replaceChildren(box); thumbs.scrollTop = layer * (size + gap) - high / 2;
     if (held) box.focus();
     h2.replaceChildren(average ? `Layer ${layer} of ${L}` : `All ${L * H} heads `, h("span", {}, " arrow keys move the frame"));
     bar.style.marginLeft = bar.parentNode === left ? label + "px" : 0;
