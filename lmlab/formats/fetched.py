@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from lmlab.formats.process_birth import birth_of, is_alive
 from lmlab.user_folder import write_atomically
 
 RECORD = ".fetched.json"
@@ -183,7 +182,7 @@ def _beside(folder: Path, kind: str) -> Path:
 
 
 def _take(lock: Path) -> bool:
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "started": birth_of(os.getpid())}
     try:
         handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
@@ -213,13 +212,4 @@ def _is_held(lock: Path) -> bool:
         return age < 10  # being written at this moment, or torn by a kill long ago
     if host != socket.gethostname():
         return age < _ANOTHER_MACHINE_SECONDS
-    # A process number is used again after a while; the same number with another birthday is a stranger.
-    return psutil.pid_exists(pid) and abs(_started(pid) - started) < 2.0
-
-
-def _started(pid: int) -> float:
-    try:
-        process = psutil.Process(pid)
-        return -1.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return -1.0
+    return is_alive(pid, started)

@@ -16,8 +16,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
+from lmlab.formats.process_birth import birth_of, is_alive
 from lmlab.user_folder import write_atomically
 
 STEP_NAME = re.compile(r"step-(\d{6,})")
@@ -96,7 +95,7 @@ class RunFolder:
         Raises RunFolderError naming the process that holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid()), "run": self.run_id}
+        me = {"pid": os.getpid(), "host": socket.gethostname(), "started": birth_of(os.getpid()), "run": self.run_id}
         for _ in range(2):
             try:
                 with self._lock.open("x", encoding="utf-8") as file:
@@ -149,15 +148,5 @@ class RunFolder:
             return None
         if host != socket.gethostname():
             return f"process {pid} on {host} (if that machine is gone, delete {self._lock})"
-        # A process number is used again after a while; the same number with another birthday is a stranger.
-        alive = psutil.pid_exists(pid) and abs(_started(pid) - started) < 2.0
+        alive = is_alive(pid, started)
         return (f"process {pid}" if pid != os.getpid() else "another run of this kernel") if alive else None
-
-
-def _started(pid: int) -> float:
-    """When a process was born, in seconds; -1 where there is none, or one that is dead and not yet waited for."""
-    try:
-        process = psutil.Process(pid)
-        return -1.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return -1.0

@@ -13,6 +13,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lmlab.formats import fetched, hub_download
@@ -244,7 +245,7 @@ def test_a_child_from_which_nothing_comes_is_ended(tmp_path, code):
     with pytest.raises(TimeoutError, match="nothing arrived for"):
         watch(tmp_path, PID + SPEAK + code)
     assert time.monotonic() - before < 10
-    assert not fetched.psutil.pid_exists(int((tmp_path / "child" / "pid").read_text(encoding="utf-8")))
+    assert not psutil.pid_exists(int((tmp_path / "child" / "pid").read_text(encoding="utf-8")))
 
 
 def test_a_child_that_brings_too_much_is_ended(tmp_path):

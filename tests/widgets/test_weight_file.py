@@ -178,7 +178,7 @@ def test_one_row_twice_is_one_row(random_model):
 def test_what_is_no_file_of_weights_is_refused_in_a_sentence(random_model, trigram):
     with pytest.raises(ValueError, match=r"trigram \(NGram\) is no file of weights"):
         WeightFile(trigram)
-    with pytest.raises(FileNotFoundError, match="There is no model, folder or .gguf file 'village'"):
+    with pytest.raises(FileNotFoundError, match=r"There is no model, folder or \.gguf file 'village'"):
         WeightFile("village")
     with pytest.raises(traitlets.TraitError, match=r"random has no tensor 'layers.9'; it has embedding.weight"):
         widget(random_model, tensor="layers.9")
