@@ -167,6 +167,7 @@ class Attention(LabWidget):
     """
 
     kind = "attention"
+    parts = ("triangle",)
     controls = ("prompt", "show", "values", "threshold")
     inputs = ("layer", "head", "query")
 
