@@ -13,6 +13,25 @@ from tests.widgets.test_attention import attention_by_hand
 SETUP = 'import lmlab as lab\ntown = lab.load("town")'
 SHARES = """root => [...root.querySelectorAll("[role=option]")]
   .map(t => t.dataset.p === undefined ? null : Number(t.dataset.p))"""
+DEEP = """
+import dataclasses
+deep = lab.TextModel(lab.Transformer(dataclasses.replace(town.model.config, n_layers=30)), town.tokenizer, name="deep")
+"""
+# of a strip folded into one line: the tokens seen, the numbers in its gaps, and links that end at no token seen
+FOLDED = """root => {
+  const seen = [...root.querySelectorAll("[role=option]")].filter(t => t.offsetWidth);
+  const middle = seen.map(t => t.offsetLeft + t.offsetWidth / 2);
+  const ends = [...root.querySelectorAll(".att-strip path")].map(p => Number(p.getAttribute("d").split(" ").at(-2)));
+  return {lines: new Set(seen.map(t => t.offsetTop)).size, seen: seen.length, links: ends.length,
+    chosen: seen.filter(t => t.ariaSelected === "true").length, lost: ends.filter(x => !middle.includes(x)),
+    hidden: [...root.querySelectorAll(".att-strip .cap")].reduce((n, gap) => n + parseInt(gap.innerText.slice(2)), 0)};
+}"""
+# of the grid of heads: how far its numbers and the chosen layer's name lie inside, in px from its top and bottom
+IN_VIEW = """grid => {
+  const box = grid.getBoundingClientRect(), name = grid.querySelector(":scope > div text.bold").getBoundingClientRect();
+  const numbers = grid.firstChild.getBoundingClientRect();
+  return [numbers.top - box.top, name.top - numbers.bottom, box.bottom - name.bottom];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +128,34 @@ def test_photographs(page):
     w.enter_prompt("the stock market crashed and investors panicked because the stock market")
     w.expect_readout("·market")
     w.photograph("attention")
+
+
+def test_a_long_prompt_and_thirty_layers_fit_a_projector(shared_notebook):
+    text = " ".join(random.Random().choices(sorted(w.strip() for w in Town().vocabulary if w.strip().isalpha()), k=90))
+    show = [
+        f"{name} = lab.widgets.Attention({model}, prompt={text!r})\n{name}"
+        for name, model in (("w", "town"), ("v", "deep"))
+    ]
+    page = shared_notebook([SETUP, DEEP, *show])
+    for index, name in enumerate("wv"):
+        w = page.widget("Attention", index)
+        for width, height in ((1920, 1080), (1024, 768)):
+            page.resize(width, height)
+            w.present()
+            folded, T = w.root.evaluate(FOLDED), page.ask(f"len({name}.shown.tokens)")
+            assert T > 90
+            assert (folded["lines"], folded["chosen"], folded["lost"]) == (1, 1, [])
+            assert folded["seen"] + folded["hidden"] == T
+            assert name == "v" or folded["links"]
+            assert width < 1920 or w.root.bounding_box()["height"] <= height
+            w.present(False)
+    grid = w.root.get_by_role("group", name="all heads")
+    for key, layer in (("PageDown", 29), ("ArrowUp", 28), ("PageUp", 0)):
+        grid.focus()
+        page.page.keyboard.press(key)
+        w.expect_readout(f"Layer {layer}, head")
+        page.agree(w, names=("v",))
+        still, above, below = grid.evaluate(IN_VIEW)
+        assert abs(still) < 1
+        assert min(above, below) >= 0
+    page.resize(1280, 800)

@@ -12,14 +12,19 @@ function triangle(c2d, n, shade, x, y, w) {
 
 // A projector has no room for a hundred tokens. Of a strip on the page those stay that one line of `room` px holds, in the order of `first`; each gap says how many it hides.
 function fold({el, items}, first, room) {
-  const wide = Array.from(items, e => e ? e.offsetWidth : 0), kept = new Set();
-  const width = () => wide.reduce((sum, w, j) => sum + (kept.has(j) ? w + 4 : !j || kept.has(j - 1) ? 104 : 0), 110); // 104: a gap, 110: its unit, said once
+  const note = t => h("span", {class: "cap", style: {"align-self": "center", padding: "0 6px"}}, t), widest = note(`… ${items.length} …`);
+  el.append(widest);
+  const wide = Array.from(items, e => e ? e.offsetWidth : 0), space = widest.offsetWidth + 4, kept = new Set();
+  widest.remove();
+  // of the tokens and gaps so far; the unit, said once, takes as much as a gap
+  const width = () => wide.reduce((sum, w, j) => sum + (kept.has(j) ? w + 4 : !j || kept.has(j - 1) ? space : 0), space);
   const keep = j => { if (items[j] && kept.add(j) && width() > room) kept.delete(j); };
   first.forEach(keep);
-  wide.forEach((_, j) => { if (kept.has(j - 1) && kept.has(j + 1)) keep(j); }); // no gap of one where its token fits
+  // no gap of one where its token fits
+  wide.forEach((_, j) => { if (kept.has(j - 1) && kept.has(j + 1)) keep(j); });
   el.querySelectorAll(".gap").forEach(e => e.remove());
   let hidden = 0, unit = " tokens";
-  const gap = before => { if (!hidden) return; el.insertBefore(h("span", {class: "cap", style: {"align-self": "center", padding: "0 6px"}}, `… ${hidden}${unit} …`), before); hidden = 0; unit = ""; };
+  const gap = before => { if (!hidden) return; el.insertBefore(note(`… ${hidden}${unit} …`), before); hidden = 0; unit = ""; };
   wide.forEach((_, j) => { if (kept.has(j)) gap(items[j]); else { hidden++; if (items[j]) items[j].style.display = "none"; } });
   gap(null);
 }
