@@ -199,8 +199,11 @@ class TextModel:
         prompt = self.chat_template.render(messages)
         return Generation(prompt, drawn, self.tokenizer, self.stop_ids, stop=stop, max_seconds=max_seconds, limit=limit)
 
-    def trace(self, prompt: str) -> Trace:
-        """Everything a transformer computes while it reads the prompt: attention, scores, the residual stream."""
+    def trace(self, prompt: str, *, last: int | None = None) -> Trace:
+        """Everything a transformer computes while it reads the prompt: attention, scores, the residual stream.
+
+        It grows with the square of the tokens, L H T² numbers twice; `last` has only so many read, the prompt's end.
+        """
         from lmlab.models.trace import Trace
         from lmlab.models.transformer import Transformer
 
@@ -208,7 +211,7 @@ class TextModel:
             raise ValueError(f"{self.name} is a {type(self.model).__name__} and has no attention to look at.")
         trace = Trace()
         with torch.no_grad():
-            self.model.hidden(self.ids(prompt)[None].to(self.model.device), trace=trace)
+            self.model.hidden(self.ids(prompt)[None, -(last or 0) :].to(self.model.device), trace=trace)
         return trace
 
     def whole_word(self, prompt: str, first_token: int) -> str:

@@ -20,7 +20,7 @@ from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._style import Span, Spans, bold, count, mono, number, percent, spans, token_name
 
-LONGEST = 512  # tokens that the picture shows; a longer prompt is cropped from the left
+LONGEST = 512  # tokens that are read and shown; a longer prompt is cropped from the left
 THUMBNAIL = 24  # cells on the side of a thumbnail
 
 
@@ -213,14 +213,13 @@ class Attention(LabWidget):
         self.query = -1  # the last token of another text
 
     def trace(self, prompt: str) -> Trace:
-        """The forward pass of a prompt, computed once and cropped to what the picture shows."""
+        """The forward pass of a prompt's last tokens, as many as the picture shows, computed once."""
         if self._traced is None or self._traced[0] != prompt:
-            full = self._model.trace(prompt)
-            keep = slice(max(0, full.attention[0].shape[-1] - LONGEST), None)
-            cut = Trace()
-            cut.attention = [layer[:, :, keep, keep].cpu() for layer in full.attention]
-            cut.scores = [layer[:, :, keep, keep].cpu() for layer in full.scores]
-            self._traced = (prompt, cut)
+            full = self._model.trace(prompt, last=LONGEST)  # all of a long one would fill the memory: L H T² numbers
+            kept = Trace()
+            kept.attention = [layer.cpu() for layer in full.attention]
+            kept.scores = [layer.cpu() for layer in full.scores]
+            self._traced = (prompt, kept)
         return self._traced[1]
 
     def compute(self) -> AttentionView:

@@ -108,6 +108,8 @@ def test_512_tokens_are_shown_in_full_and_under_three_hundred_kilobytes(tokenize
     assert w.shown.side == THUMBNAIL
     assert len(w.pattern) + len(w.thumbs) < 300_000
     assert "cropped from its beginning" in w.shown.labels["prompt"]
+    last = np.frombuffer(w.pattern, dtype=np.float16)[-LONGEST:].astype(float)
+    assert last.sum() == pytest.approx(1, abs=0.01), "what is cropped was not read, so a row is whole"
 
 
 @pytest.mark.parametrize("prompt", ["", "😀", "日本語", "\x00\u202e", "x" * 10_000])

@@ -280,7 +280,7 @@ def test_any_text_gets_an_answer_or_a_sentence(
     answered(kind, text, model, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", [k for k in MAKE if k is not Attention], ids=lambda kind: kind.__name__)
+@KINDS
 def test_ten_thousand_characters(
     kind: type[LabWidget], model: lab.TextModel, draw: random.Random, monkeypatch: pytest.MonkeyPatch
 ):
