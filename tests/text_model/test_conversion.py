@@ -88,16 +88,16 @@ def test_a_folder_of_others_is_left_alone(file: Path, tmp_path: Path):
 
 @pytest.mark.slow
 def test_smollm2_is_converted_in_little_memory(smollm2: Path, tmp_path: Path):
-    resource = pytest.importorskip("resource")
-    assert resource
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the peak of a process's own memory is read from /proc")
     code = (
-        "import sys, resource, pathlib; from lmlab.text_model.conversion import convert;"
+        "import sys, pathlib; from lmlab.text_model.conversion import convert;"
         "convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]));"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # getrusage would count what the process was before it became this one: a copy of the test's own
+        "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     run = [sys.executable, "-c", code, str(next(smollm2.glob("*.gguf"))), str(tmp_path / "smollm2")]
     out = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(out) * unit < 700e6
+    assert 100e6 < int(out) * 1024 < 500e6
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (tmp_path / "smollm2" / name).read_bytes() == (smollm2 / name).read_bytes()
