@@ -105,8 +105,11 @@ def test_a_score_that_arrives_leaves_what_is_being_typed(page):
     box.fill("panicked\nhalf a wor")
     page.execute("w._tell(); w.beneath = {**w.beneath, 'n': 19}")
     page.page.wait_for_function("root => root.innerText.includes('of 19 held-out')", arg=w.root.element_handle())
-    assert box.input_value() == "panicked\nhalf a wor"
+    page.execute("w.refresh(); w.wait()")
+    page.page.wait_for_timeout(500)  # the answer has been drawn
+    assert box.input_value() == "panicked\nhalf a wor", "nor does an answer take it away"
     box.press("Escape")
+    assert box.input_value() == page.ask("w.choices")
     page.execute("w._tell()")
 
 

@@ -58,23 +58,24 @@ const LIMIT = 200000; // characters; more than this is refused before it is sent
 
 const CONTROLS = {
   text(spec, ctx) {
-    let timer = 0;
+    // an answer that arrives leaves alone what is being typed
+    let timer = 0, typing = false;
     const box = h("textarea", {rows: 1, wrap: "off", "aria-label": spec.name, spellcheck: "false", autocomplete: "off",
       placeholder: spec.placeholder, ...KEYS});
-    const commit = () => { const value = box.value; clearTimeout(timer); ctx.stale(false); // which draws, and with it the box, as it was
+    const commit = () => { const value = box.value; clearTimeout(timer); typing = false; ctx.stale(false); // which draws, and with it the box, as it was
       if (value.length > LIMIT) ctx.error(`This text has ${value.length.toLocaleString("en-US")} characters; at most ${LIMIT.toLocaleString("en-US")} are read here. Shorten it.`);
       else ctx.set(spec.name, value); };
     const grow = () => { const n = Math.min(4, box.value.split("\n").length); // four lines at most, then it scrolls
       box.style.cssText = n > 1 ? `height:calc(var(--ctl) + ${1.45 * (n - 1)}em);line-height:1.45;padding-top:.45em` : ""; };
-    box.addEventListener("input", () => { clearTimeout(timer); grow();
+    box.addEventListener("input", () => { clearTimeout(timer); typing = true; grow();
       if (!spec.live) return;
       if (ctx.model.get("_live") && !spec.on_enter && box.value.length < 5000) timer = setTimeout(commit, 120); else ctx.stale(box.value !== ctx.get(spec.name)); });
     box.addEventListener("keydown", e => {
       if (e.isComposing) return;
       if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); commit(); }
-      else if (e.key === "Escape") { e.stopPropagation(); if (box.value !== ctx.get(spec.name)) { box.value = ctx.get(spec.name); ctx.stale(false); } else box.blur(); }
+      else if (e.key === "Escape") { e.stopPropagation(); if (box.value !== ctx.get(spec.name)) { box.value = ctx.get(spec.name); typing = false; ctx.stale(false); } else box.blur(); }
     });
-    return {el: box, show: v => { if (document.activeElement !== box || !timer || box.value === v) box.value = v; timer = 0; grow(); }};
+    return {el: box, show: v => { if (!typing || document.activeElement !== box) { box.value = v; typing = false; } grow(); }};
   },
   slider(spec, ctx) {
     const out = h("output", {"aria-hidden": "true"}), show = v => { bar.value = v; bar.style.setProperty("--fill", 100 * (v - spec.min) / (spec.max - spec.min || 1) + "%");
