@@ -9,10 +9,8 @@ is trained here. Source of the task: Brown et al. 2020, arXiv 2005.14165; of the
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
 
 import torch
@@ -24,9 +22,9 @@ from lmlab.models.induction import followers
 from lmlab.models.trace import Trace
 from lmlab.models.transformer import Transformer
 from lmlab.text_model import TextModel
+from lmlab.training.option_scores import log_probs_of_options
 
 COPIER = 1 / 3  # the share of its attention from which a head counts as one that copies
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -90,51 +88,9 @@ def answered(model: TextModel, prompts: Sequence[FewShotPrompt]) -> Answered:
 def option_log_probs(
     model: TextModel, prompts: Sequence[FewShotPrompt], *, all_of_them: bool = True
 ) -> list[list[float]]:
-    """For each prompt the natural log-probability of each of its options.
-
-    Not `all_of_them`: an option whose first token alone is less likely than another option is not read to its end,
-    since the rest can only take away; its number is then the first token's, and which one is largest is the same.
-    """
-    tokens = {o: model.tokenizer.encode(f" {o}") for o in {o for p in prompts for o in p.options}}
-    if all(len(ids) == 1 for ids in tokens.values()):
-        rows = _after(model, [p.text for p in prompts])
-        return [[float(row[tokens[o][0]]) for o in p.options] for p, row in zip(prompts, rows, strict=True)]
-    return [_read_one(model, p, [tokens[o] for o in p.options], all_of_them) for p in prompts]
-
-
-def _read_one(model: TextModel, prompt: FewShotPrompt, tokens: Sequence[list[int]], all_of_them: bool) -> list[float]:
-    """The log-probabilities of options of several tokens: the prompt is read once, and each option from there."""
-    ids, longest = model.ids(prompt.text), max(map(len, tokens))
-    if model.max_seq_len and len(ids) + longest > model.max_seq_len:
-        return model.log_probs_each([f" {o}" for o in prompt.options], given=prompt.text)
-    after, state = model.model.next_log_probs(ids[None])
-    scores = [float(after[0, option[0]]) for option in tokens]
-    best = -math.inf
-    for i in sorted(range(len(tokens)), key=lambda i: -scores[i]):
-        if scores[i] < best and not all_of_them:
-            break
-        now = state
-        for before, token in pairwise(tokens[i]):
-            log_probs, now = model.model.next_log_probs(torch.tensor([[before]]), now)
-            scores[i] += float(log_probs[0, token])
-        best = max(best, scores[i])
-    return scores
-
-
-def _after(model: TextModel, texts: Sequence[str]) -> list[Tensor]:
-    """Natural log-probabilities (V,) of the token after each text; texts of equal length are read together."""
-    by_length: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)
-    for place, text in enumerate(texts):
-        ids = model.ids(text)
-        by_length[len(ids)].append((place, ids))
-    found: list[Tensor] = [torch.empty(0)] * len(texts)
-    for rows in by_length.values():
-        for start in range(0, len(rows), _BATCH):
-            chunk = rows[start : start + _BATCH]
-            log_probs = model.model.next_log_probs(torch.stack([ids for _, ids in chunk]))[0]
-            for (place, _), row in zip(chunk, log_probs, strict=True):
-                found[place] = row
-    return found
+    """For each prompt the natural log-probability of each of its options; as `log_probs_of_options` has it."""
+    questions = [(prompt.text, [f" {option}" for option in prompt.options]) for prompt in prompts]
+    return log_probs_of_options(model, questions, all_of_them=all_of_them)
 
 
 @torch.no_grad()

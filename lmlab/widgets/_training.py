@@ -15,13 +15,13 @@ from typing import Any
 import traitlets
 
 from lmlab.widgets._base import Control, View
+from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._figure import FigureWidget
-from lmlab.widgets._style import Spans, plain, safe_html
 
 REDRAW = 0.18  # seconds between two drawings
 
 
-class TrainingFigure(FigureWidget):
+class TrainingFigure(StoresFacts, FigureWidget):
     """Base of the charts that train: a subclass gives `rounds`, `forget` and `facts`, and may add controls of its own.
 
     `train`, `stop` and `wait` return the widget.
@@ -46,11 +46,6 @@ class TrainingFigure(FigureWidget):
 
     def forget(self) -> None:
         """Drop what was trained."""
-
-    @property
-    def facts(self) -> Spans:
-        """What is true of this training on every machine: the repr, and the text where there is no kernel."""
-        return self.shown.readout if self.shown else ()
 
     @property
     def is_training(self) -> bool:
@@ -130,11 +125,3 @@ class TrainingFigure(FigureWidget):
             self._fail(error)
         except Exception:  # the tests' strict mode raises here too, where nobody could catch it
             return
-
-    def __repr__(self) -> str:
-        return f"{self._name}: {plain(self.facts)}"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
-        data["text/html"] = safe_html(self.facts)
-        return data, metadata

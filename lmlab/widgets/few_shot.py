@@ -25,9 +25,10 @@ from lmlab.training.few_shot import (
     other_heads,
     silenced,
 )
-from lmlab.widgets._base import Control, LabWidget, View
+from lmlab.widgets._base import Control, View
+from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._few_shot_words import LABELS, SILENCE, Asked, about_models, case_of, facts_of, said
-from lmlab.widgets._style import Spans, count, mono, plain, safe_html, spans
+from lmlab.widgets._style import Spans, count, mono, spans
 
 FRAME = 0.5  # seconds between two pictures while it measures
 LARGE = 20_000_000  # weights from which on a model is measured behind the cell's back
@@ -94,7 +95,7 @@ def few_shot_view(
     )  # fmt: skip
 
 
-class FewShot(LabWidget):
+class FewShot(StoresFacts):
     """Up to four text models, asked after k = 0 to 8 examples of a mapping.
 
     `task` is "pairs" (dealt anew for every prompt), "capitals", "french", or your own; `n` prompts are asked at each
@@ -249,11 +250,3 @@ class FewShot(LabWidget):
             return spans(self._error or f"{count(self._n, 'prompt')} at each k, not measured yet")
         rows = [self._found[k, self.labels, self.silence, self.seed] for k in (0, self._most)]
         return facts_of([m.name for m in self._models], rows[0], rows[1], self._most)
-
-    def __repr__(self) -> str:
-        return f"{self._name}: {plain(self.facts)}"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
-        data["text/html"] = safe_html(self.facts)
-        return data, metadata
