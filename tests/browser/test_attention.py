@@ -107,7 +107,11 @@ def test_scores_come_before_the_softmax_and_the_average_over_heads(page, town):
     page.agree(w)
     layer, prompt = page.ask("(w.layer, w.prompt)")
     mean = sum(attention_by_hand(town, prompt, layer, h)[-1] for h in range(4)) / 4
-    assert shares(w) == pytest.approx(mean, abs=1e-3)
+    for _ in range(40):  # two answers are on their way, and the sentence may be ahead of the picture on a busy machine
+        if shares(w) == pytest.approx(mean, abs=1e-3):
+            break
+        page.page.wait_for_timeout(100)
+    assert shares(w) == pytest.approx(mean, abs=1e-3), page.ask("(w.layer, w.query, w.show, w.values, w.prompt)")
     w.root.get_by_role("radio", name="one head").check(force=True)
     w.expect_readout("head")
 

@@ -81,6 +81,7 @@ def test_a_row_zeroed_by_mouse_costs_what_the_model_by_hand_loses(page, file):
     )
     file.root.get_by_role("button", name="Zero this row").click()
     file.expect_readout("128 of ")
+    assert page.ask("w.edits") == [[UP, row]], "what is zeroed is the row on screen"
     assert loss(file) == pytest.approx(page.ask(f"loss_with({UP!r}, {row})"), abs=1e-3)
     file.root.get_by_role("button", name="Zero all of it").click()
     file.expect_readout("45,056 of ")

@@ -69,7 +69,7 @@ function picture(ctx) {
 
   function draw(view) {
     const held = place.contains(document.activeElement) && document.activeElement.closest("[role=grid]");
-    v = view; const now = ctx.get("stage");
+    v = view; const now = v.stage; // not the control’s, which may be ahead of the answer
     if (now !== stage) { stage = now; at = {}; }
     place.style.setProperty("--ctl", !v.known ? (ctx.present() ? "68px" : "36px") : ctx.present() ? "44px" : "34px"); place.style.minHeight = ctx.present() ? "" : "300px"; hidden.style.minHeight = ctx.present() ? (ctx.root.clientWidth < 1100 ? "230px" : "440px") : "300px";
     road.replaceChildren(h("span", {class: "mono"}, v.words.length > 6 || ctx.present() ? `${v.words.length} words` : v.words.join(" ") || "…"), ...v.steps.flatMap(([key, name, shape]) => { const here = key === now;
