@@ -76,7 +76,7 @@ def about_models(kind: str, names: Sequence[str]) -> str:
 
 
 def said(
-    names: Sequence[str], found: Mapping[int, Sequence[Answered]], own: Asked | None, *, n: int, labels: str,
+    names: Sequence[str], found: Mapping[int, Sequence[Answered]], own: Asked | None, *, asked: str, labels: str,
     silence: str, heads: Sequence[Sequence[tuple[int, int]]], whole: Sequence[Answered] | None, most: int,
 ) -> Spans:  # fmt: skip
     """The readout: the student's prompt first, then what was measured so far."""
@@ -89,7 +89,7 @@ def said(
         return spans(*begin, *_shuffled_said(names, last, most))
     if silence != "none":
         return spans(*begin, *_silence_said(names, last, silence, heads, whole))
-    parts: list[str | Span] = [f"After {most} examples, of {n} new mappings: "]
+    parts: list[str | Span] = [f"After {most} examples, of {asked}: "]
     for slot, name in enumerate(names):
         parts += [", " if slot else "", model_name(slot, name), " ", *_share(last[slot].right)]
     parts += [" right. With none: ", *_listed([bold(percent(a.right.share)) for a in none])]

@@ -49,12 +49,12 @@ class Curve:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FewShotView(View):
     """`curves` reach as far as was measured (`done`, from 0 to 1); `cases` are one prompt for each k, `own` is the
-    student's."""
+    student's. `asked` says what was counted: "100 new mappings", or of a task that is not dealt, "100 prompts"."""
 
     curves: tuple[Curve, ...]
     most: int
     guess: float
-    n: int
+    asked: str
     shuffled: bool
     cases: tuple[Asked, ...]
     own: Asked | None
@@ -80,18 +80,21 @@ def few_shot_view(
             )
         )
     dealt = "dealt anew for every prompt; asked is one of the examples" if task.dealt else "asked is none of them"
+    asked = f"{n} new mappings" if task.dealt else count(n, "prompt")
     return FewShotView(
         question=question or "Can it learn without learning?",
         about=about_models("FewShot", names),
-        readout=said(names, found, own, n=n, labels=labels, silence=silence, heads=heads, whole=whole, most=most),
+        readout=said(
+            names, found, own, asked=asked, labels=labels, silence=silence, heads=heads, whole=whole, most=most
+        ),
         foot=spans(
-            mono("ids (B,T) → log_probs (B,V)"), f" · {n} fresh mappings at each k, seed {seed} · {dealt} · answer: "
+            mono("ids (B,T) → log_probs (B,V)"), f" · {asked} at each k, seed {seed} · {dealt} · answer: "
             f"the likeliest of {round(1 / guess)} options · bars: 95\u202f% intervals (Wilson) · no weight changes",
         ),
         table=[["model", *(f"k = {k}" for k in sorted(found))],
                *([c.name, *(f"{100 * r:.0f}" for r in c.right)] for c in curves)],
-        curves=tuple(curves), most=most, guess=guess, n=n, shuffled=labels == "shuffled", cases=tuple(cases), own=own,
-        done=len(found) / (most + 1),
+        curves=tuple(curves), most=most, guess=guess, asked=asked, shuffled=labels == "shuffled",
+        cases=tuple(cases), own=own, done=len(found) / (most + 1),
     )  # fmt: skip
 
 

@@ -227,3 +227,12 @@ def test_the_widgets_own_answers_are_complete(town: lab.TextModel) -> None:
     scores = option_log_probs(town, [prompt])[0]
     for option, score in zip(prompt.options, scores, strict=True):
         assert score == pytest.approx(town.log_prob(f" {option}", given=prompt.text), abs=1e-4)
+
+
+def test_a_task_of_the_world_is_counted_in_prompts(town: lab.TextModel) -> None:
+    """Its mapping is one and the same: nothing about it is new."""
+    w = FewShot(town, task="capitals", n=3)
+    w.measure(MOST)
+    said = text(w.wait().shown)
+    assert "of 3 prompts: " in said
+    assert "mapping" not in said + "".join(part for _, part in w.shown.foot)

@@ -37,7 +37,7 @@ function picture(ctx) {
     const svg = s("svg", {width: W, height: H, role: "img", "aria-label": v.question, style: "cursor:pointer"}, parts);
     svg.addEventListener("click", e => { choose(Math.round((e.clientX - svg.getBoundingClientRect().left - l) / gap - .3)); stage.focus({preventScroll: true}); });
     stage.replaceChildren(svg);
-    h1.replaceChildren("Right answers, percent ", h("span", {}, v.shuffled ? "dotted: says the shuffled label" : P ? "" : `of ${v.n} new mappings at each k`));
+    h1.replaceChildren("Right answers, percent ", h("span", {}, v.shuffled ? "dotted: says the shuffled label" : P ? "" : `of ${v.asked} at each k`));
     (wide ? cols : ctx.after).append(aside);
     return wide ? full - W - 40 : full;
   }
