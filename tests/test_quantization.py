@@ -123,12 +123,14 @@ def test_levels_of_the_even_methods_are_what_their_names_say():
     assert quantize(w, 2, "minmax").codes.tolist() == [0, 1, 3]
 
 
-def test_better_methods_are_better_and_more_bits_are_better():
+@pytest.mark.parametrize("seed", [0, 5, 31])  # 5 and 31: two levels once ended up to 5 % worse than symmetric ones
+def test_better_methods_are_better_and_more_bits_are_better(seed):
+    torch.manual_seed(seed)
     w = torch.distributions.StudentT(4.0).sample((64, 256))
     for group in (None, "row", 32):
         for bits in range(1, 9):
             error = {m: mean_squared_error(w, quantize(w, bits, m, group)) for m in METHODS if m != "nf4"}
-            assert error["kmeans"] <= 1.02 * error["mse"] <= 1.03 * error["absmax"]
+            assert error["kmeans"] <= 1.001 * error["mse"] <= 1.002 * error["absmax"]
         errors = [mean_squared_error(w, quantize(w, bits, "kmeans", group)) for bits in range(1, 9)]
         assert errors == sorted(errors, reverse=True)
 
