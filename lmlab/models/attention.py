@@ -46,8 +46,7 @@ class Attention(nn.Module):
         causal: bool = True,
     ) -> Tensor:
         """(B, T, D) to (B, T, D); `turn` rotates queries and keys, `layer` is the place in cache and trace."""
-        q, k, v = self.project(x)
-        q, k = turn(self.query_norm(q)), turn(self.key_norm(k))
+        q, k, v = self.project(x, turn)
         if cache is not None:
             k, v = cache.append(layer, k, v)
         if trace is None:
@@ -57,10 +56,11 @@ class Attention(nn.Module):
         out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return out
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, E), keys and values (B, K, T, E) of the stream (B, T, D)."""
+    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, E), keys and values (B, K, T, E) of the stream (B, T, D); the first two turned."""
         H, K = self.n_heads, self.n_kv_heads
-        return _heads(self.query(x), H), _heads(self.key(x), K), _heads(self.value(x), K)
+        q, k, v = _heads(self.query(x), H), _heads(self.key(x), K), _heads(self.value(x), K)
+        return turn(self.query_norm(q)), turn(self.key_norm(k)), v
 
 
 def _heads(x: Tensor, n_heads: int) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lmlab.models.ablation import is_ablated
 from lmlab.models.attention import Attention
 from lmlab.models.packed_linear import KINDS, pack
-from lmlab.models.parts import GeluMLP, SwiGLU
+from lmlab.models.parts import GeluMLP, SwiGLU, Turn
 from lmlab.models.transformer import Block, Transformer
 
 PRECISIONS = ("fp32", "bf16", *KINDS, "auto")
@@ -53,7 +53,7 @@ def at_precision(model: Transformer, precision: str) -> Transformer:
         raise ValueError("This model is packed already: give the one that it was made from.")
     if precision == "auto":
         return _fastest(model)
-    return _as_bfloat16(model) if precision == "bf16" else _packed(model, precision)
+    return _packed(model, precision)
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,18 @@ class JoinedAttention(Attention):
         self.n_heads, self.n_kv_heads = attention.n_heads, attention.n_kv_heads
         self.joined = _joined([attention.query, attention.key, attention.value], make)
         self.output = make(attention.output.weight, attention.output.bias)  # type: ignore[assignment]
-        self.query_norm, self.key_norm = attention.query_norm, attention.key_norm
+        self.query_norm, self.key_norm = _quick(attention.query_norm), _quick(attention.key_norm)
+        self.is_plain = isinstance(attention.query_norm, nn.Identity)
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, E), keys and values (B, K, T, E) of the stream (B, T, D)."""
+    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, E), keys and values (B, K, T, E) of the stream (B, T, D); the first two turned."""
         H, K = self.n_heads, self.n_kv_heads
         heads = self.joined(x).unflatten(-1, (H + 2 * K, -1)).transpose(1, 2)
+        if self.is_plain:  # one turn for both: for one token, calling is the cost
+            q, k = turn(heads[:, : H + K]).split((H, K), 1)
+            return q, k, heads[:, H + K :]
         q, k, v = heads.split((H, K, K), 1)
-        return q, k, v
+        return turn(self.query_norm(q)), turn(self.key_norm(k)), v
 
 
 class JoinedSwiGLU(nn.Module):
@@ -110,13 +114,18 @@ class QuickRMSNorm(nn.Module):
         super().__init__()
         (D,) = norm.normalized_shape
         eps = torch.finfo(torch.float32).eps if norm.eps is None else norm.eps
-        self.register_buffer("gain", norm.weight.detach() * D**0.5)
+        self.register_buffer("gain", norm.weight.detach().float() * D**0.5)
         self.register_buffer("floor", torch.tensor((D * eps) ** 0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., D) to (..., D): x g / sqrt(mean(x^2) + eps)."""
-        length = torch.linalg.vector_norm(x, 2, -1, keepdim=True)
-        return (x * self.gain).div_(torch.hypot(length, self.floor))
+        """(..., D) to (..., D): x g / sqrt(mean(x^2) + eps), in float32 inside."""
+        wide = x.float()
+        length = torch.linalg.vector_norm(wide, 2, -1, keepdim=True)
+        return (wide * self.gain).div_(torch.hypot(length, self.floor)).to(x.dtype)
+
+
+def _quick(norm: nn.Module) -> nn.Module:
+    return QuickRMSNorm(norm) if isinstance(norm, nn.RMSNorm) else norm
 
 
 @torch.no_grad()
@@ -124,9 +133,11 @@ def _packed(model: Transformer, precision: str) -> Transformer:
     def make(weight: Tensor, bias: Tensor | None) -> nn.Module:
         return pack(precision, weight.detach(), bias)
 
-    # deepcopy takes what is in its memo for copied: parts become their packed forms, all other tensors are shared.
-    memo: dict[int, object] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    memo[id(model.unembedding)] = pack("int8" if precision == "int4" else precision, model.unembedding.weight.detach())
+    # deepcopy takes what is in its memo for copied: parts become their packed forms, all other tensors are shared;
+    # for bfloat16 they are converted here, so that no second float32 model ever exists.
+    memo: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
+    if precision != "bf16":
+        memo[id(model.unembedding)] = pack("int8" if precision == "int4" else precision, model.unembedding.weight)
     for module in model.modules():
         if isinstance(module, Attention):
             memo[id(module)] = JoinedAttention(module, make)
@@ -139,18 +150,14 @@ def _packed(model: Transformer, precision: str) -> Transformer:
         for norm in block.children():
             if isinstance(norm, nn.RMSNorm):
                 memo[id(norm)] = QuickRMSNorm(norm)
+    gone = {id(p) for module in model.modules() if id(module) in memo for p in module.parameters()}
+    for p in model.parameters():
+        if precision != "bf16":
+            memo[id(p)] = p
+        elif id(p) not in gone:
+            memo[id(p)] = nn.Parameter(p.detach().bfloat16(), requires_grad=False)
     other = copy.deepcopy(model, memo).eval()
     other.precision = precision
-    return other
-
-
-def _as_bfloat16(model: Transformer) -> Transformer:
-    # Converted while it is copied, so that no second float32 model ever exists.
-    memo: dict[int, object] = {
-        id(p): nn.Parameter(p.detach().bfloat16(), requires_grad=False) for p in model.parameters()
-    }
-    other = copy.deepcopy(model, memo).eval()
-    other.precision = "bf16"
     return other
 
 
