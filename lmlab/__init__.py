@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab import widgets as widgets
     from lmlab.assets import asset as asset
     from lmlab.data.batches import windows as windows
+    from lmlab.data.chat import chat_examples as chat_examples
     from lmlab.data.corpus import Corpus as Corpus
     from lmlab.data.corpus import corpus as corpus
     from lmlab.data.few_shot import few_shot_prompts as few_shot_prompts
@@ -32,6 +33,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
     from lmlab.data.masked import masked_windows as masked_windows
     from lmlab.data.occurrences import coverage as coverage
+    from lmlab.data.preferences import Preference as Preference
+    from lmlab.data.preferences import preference_pairs as preference_pairs
+    from lmlab.data.preferences import text_reward as text_reward
     from lmlab.data.token_file import tokenized as tokenized
     from lmlab.data.town import Town as Town
     from lmlab.data.town import TownTruth as TownTruth
@@ -55,6 +59,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.models.load import save_model as save_model
     from lmlab.models.mlp import MLP as MLP
     from lmlab.models.ngram import NGram as NGram
+    from lmlab.models.reward import RewardModel as RewardModel
     from lmlab.models.trace import Trace as Trace
     from lmlab.models.transformer import Transformer as Transformer
     from lmlab.models.transformer import TransformerConfig as TransformerConfig
@@ -99,6 +104,13 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
     from lmlab.training.other_process import terminal as terminal
+    from lmlab.training.policy_objectives import k1 as k1
+    from lmlab.training.policy_objectives import k2 as k2
+    from lmlab.training.policy_objectives import k3 as k3
+    from lmlab.training.policy_objectives import policy_gradient as policy_gradient
+    from lmlab.training.preference_objectives import bradley_terry as bradley_terry
+    from lmlab.training.preference_objectives import dpo as dpo
+    from lmlab.training.rollouts import rollouts as rollouts
     from lmlab.training.run import TrainingRun as TrainingRun
     from lmlab.training.scaling_study import around_the_best as around_the_best
     from lmlab.training.scaling_study import best_of_each_budget as best_of_each_budget
@@ -133,6 +145,7 @@ _HOME = {
     "NeuralBigram": "lmlab.models.bigram",
     "SequenceCounts": "lmlab.models.counts",
     "LanguageModel": "lmlab.models.language_model",
+    "RewardModel": "lmlab.models.reward",
     "Transformer": "lmlab.models.transformer",
     "TransformerConfig": "lmlab.models.transformer",
     "Trace": "lmlab.models.trace",
@@ -157,6 +170,10 @@ _HOME = {
     "shannon_bounds": "lmlab.data.guessing_game",
     "few_shot_task": "lmlab.data.few_shot",
     "few_shot_prompts": "lmlab.data.few_shot",
+    "chat_examples": "lmlab.data.chat",
+    "Preference": "lmlab.data.preferences",
+    "preference_pairs": "lmlab.data.preferences",
+    "text_reward": "lmlab.data.preferences",
     # how they learn
     "train": "lmlab.training.loop",
     "TrainState": "lmlab.training.state",
@@ -166,6 +183,13 @@ _HOME = {
     "new_run_folder": "lmlab.user_folder",
     "next_token": "lmlab.training.objectives",
     "masked_token": "lmlab.training.objectives",
+    "bradley_terry": "lmlab.training.preference_objectives",
+    "dpo": "lmlab.training.preference_objectives",
+    "rollouts": "lmlab.training.rollouts",
+    "policy_gradient": "lmlab.training.policy_objectives",
+    "k1": "lmlab.training.policy_objectives",
+    "k2": "lmlab.training.policy_objectives",
+    "k3": "lmlab.training.policy_objectives",
     # what it costs
     "n_words": "lmlab.systems.compute",
     "text_bytes": "lmlab.systems.compute",

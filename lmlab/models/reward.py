@@ -37,7 +37,9 @@ class RewardModel(nn.Module):
 
     def __init__(self, trunk: Transformer, *, freeze_trunk: bool = False) -> None:
         if not isinstance(trunk, Transformer):
-            raise ValueError(f"A reward model's trunk is a Transformer, not a {type(trunk).__name__}: give model.model.")
+            raise ValueError(
+                f"A reward model's trunk is a Transformer, not a {type(trunk).__name__}: give model.model."
+            )
         super().__init__()
         self.trunk = copy.deepcopy(trunk)
         self.trunk.requires_grad_(not freeze_trunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -100,6 +101,7 @@ def _take_step(state: TrainState, batch: Any, started: float) -> MetricPoint:
         grad_norm=grad_norm,
         tokens=state.tokens,
         seconds=round(state.seconds, 4),
+        extra=MappingProxyType(dict(getattr(batch, "metrics", {}))),
     )
 
 

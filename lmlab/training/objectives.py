@@ -77,9 +77,15 @@ def n_rows(batch: Any) -> int:
 
 
 def counted(batch: Any) -> int:
-    """What a batch's mean is a mean over: its targets other than -100, or its rows where it has no targets."""
+    """What a batch's mean is a mean over: its targets other than -100, or its rows.
+
+    Its rows where it has no targets, or where it says so (`mean_over_rows`): an answer written is one action, and a
+    long one counts no more than a short one.
+    """
     targets = getattr(batch, "targets", None)
-    return n_rows(batch) if targets is None else int((targets != IGNORED).sum())
+    if targets is None or getattr(batch, "mean_over_rows", False):
+        return n_rows(batch)
+    return int((targets != IGNORED).sum())
 
 
 def countable(batch: AnyBatch) -> AnyBatch:
@@ -130,3 +136,17 @@ def masked_token(model: nn.Module, batch: Batch, generator: torch.Generator | No
     else:
         logits = model(batch.inputs, causal=False)[covered]
     return F.cross_entropy(logits.float(), batch.targets[covered])
+
+
+def answer_log_probs(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Natural log-probability of all targets of a row together, those of -100 left out: (B, T) and (B, T) to (B,).
+
+    Logits are scored in float32, and computed where a target counts alone: a question is longer than its answer.
+    """
+    counts = targets != IGNORED
+    if isinstance(model, Transformer):
+        logits = model.unembedding(model.hidden(inputs)[counts])
+    else:
+        logits = model(inputs)[counts]
+    log_probs = -F.cross_entropy(logits.float(), targets[counts], reduction="none")
+    return log_probs.new_zeros(len(inputs)).index_add(0, counts.nonzero()[:, 0], log_probs)
