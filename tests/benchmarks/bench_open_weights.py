@@ -27,10 +27,13 @@ import torch.nn.functional as F
 from lmlab.models.precision import PRECISIONS, at_precision
 from lmlab.models.transformer import Transformer
 from lmlab.sampling import GREEDY, generate
+from lmlab.training.throughput import peak_of
 from lmlab.user_folder import cache_folder
 
 torch.set_num_threads(1)
 FOLDER = cache_folder() / "smollm2"
+CPU = torch.device("cpu")
+HAS_BF16 = peak_of(CPU, torch.bfloat16).flops > peak_of(CPU, torch.float32).flops
 PACKED = [name for name in PRECISIONS if name not in ("fp32", "auto")]
 TEXT = (
     "The sea was indistinguishable from the sky, except that it was slightly creased as if a cloth had wrinkles in it. "
@@ -140,7 +143,7 @@ def prompt(models: Models) -> None:
         theirs = partial(models.theirs("fp32"), ids, use_cache=True, logits_to_keep=1)
         works: dict[str, Callable[[], float]] = {"transformers fp32": partial(cpu_ms, theirs)}
         for name in ["fp32", *PACKED]:
-            if name != "bf16" or T == 16:  # seconds where the processor has no bf16 unit
+            if name != "bf16" or T == 16 or HAS_BF16:  # else seconds
                 works[name] = partial(cpu_ms, partial(models.ours(name).next_log_probs, ids))
         report(in_turns(works, 3), "transformers fp32", f"prompt {T:3d}")
 
@@ -227,7 +230,7 @@ def agreement(models: Models) -> None:
     print(f"logits, {ids.shape[1]} tokens: largest difference {(ours - theirs).abs().max():.1e}, argmax equal: {same}")
     wanted = ours.log_softmax(-1)[0]
     for name in PACKED:
-        few = 32 if name == "bf16" else ids.shape[1]
+        few = 32 if name == "bf16" and not HAS_BF16 else ids.shape[1]
         found = models.ours(name)(ids[:, :few]).float().log_softmax(-1)[0]
         kl = F.kl_div(found, wanted[:few], log_target=True, reduction="sum") / few
         print(f"KL of {name} from fp32: {kl:.5f} nats a token over {few}", flush=True)
