@@ -73,9 +73,12 @@ def folder_of(name: str) -> Path:
 
 def _load_folder(folder: Path, name: str) -> TextModel:
     from lmlab.models.load import load_model
+    from lmlab.models.reward import HEAD_FILE
     from lmlab.tokenizer.load import load_tokenizer
     from lmlab.user_folder import cache_folder
 
+    if (folder / HEAD_FILE).is_file():
+        raise ValueError(f"{folder} is a reward model: it scores answers and writes none; use lab.RewardModel.load.")
     _check_tokenizer_file(folder)
     # What lies in the cache was compared with its fingerprints when it was fetched, and nobody writes there by hand.
     fetched = folder.absolute().is_relative_to(cache_folder())
