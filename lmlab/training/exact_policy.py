@@ -58,18 +58,22 @@ class Bandit:
         return np.log(np.array(self.reference))
 
     @property
-    def optimum(self) -> Numbers:
-        """The policy (V,) of the highest objective: π_ref · e^(r/β), normalized; without a price all of it lies on the
-        highest reward, and equal ones share it as the reference does.
+    def log_optimum(self) -> Numbers:
+        """log of the policy (V,) of the highest objective, π_ref · e^(r/β), normalized. Without a price all of it lies
+        on the highest reward, the others have −inf, and equal ones share it as the reference does."""
+        over = np.array(self.rewards) - max(self.rewards)
+        tilt = over / self.beta if self.beta > 0 else np.where(over == 0, 0.0, -np.inf)
+        weights = self.log_reference + tilt
+        return np.asarray(weights - np.logaddexp.reduce(weights))
 
-        >>> Bandit((0.5, 0.25, 0.25), (0.0, 1.0, 1.0)).optimum.tolist()
+    @property
+    def optimum(self) -> Numbers:
+        """The policy (V,) of the highest objective.
+
+        >>> [round(p, 6) for p in Bandit((0.5, 0.25, 0.25), (0.0, 1.0, 1.0)).optimum.tolist()]
         [0.0, 0.5, 0.5]
         """
-        rewards, reference = np.array(self.rewards), np.array(self.reference)
-        with np.errstate(divide="ignore"):
-            tilt = (rewards - rewards.max()) / self.beta if self.beta > 0 else np.log(rewards == rewards.max())
-        weights = reference * np.exp(tilt)
-        return np.asarray(weights / weights.sum())
+        return np.exp(self.log_optimum)
 
     @property
     def best(self) -> float:
