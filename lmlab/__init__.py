@@ -94,6 +94,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.tokenizer.bpe import RESERVED_SPECIALS as RESERVED_SPECIALS
     from lmlab.tokenizer.bpe import train_bpe as train_bpe
     from lmlab.tokenizer.characters import CharacterTokenizer as CharacterTokenizer
+    from lmlab.tokenizer.chat_template import default_template as default_template
     from lmlab.tokenizer.load import load_tokenizer as load_tokenizer
     from lmlab.tokenizer.merge_log import MergeLog as MergeLog
     from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
@@ -135,6 +136,7 @@ _HOME = {
     "WordTokenizer": "lmlab.tokenizer.words",
     "CharacterTokenizer": "lmlab.tokenizer.characters",
     "load_tokenizer": "lmlab.tokenizer.load",
+    "default_template": "lmlab.tokenizer.chat_template",
     "train_bpe": "lmlab.tokenizer.bpe",
     "MergeLog": "lmlab.tokenizer.merge_log",
     "RESERVED_SPECIALS": "lmlab.tokenizer.bpe",

@@ -8,8 +8,9 @@ scores of answers to one prompt mean something.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from lmlab.formats.safetensors_file import check_finite, read_tensors, write_tensors
 from lmlab.models.load import load_model, save_model
 from lmlab.models.parts import Linear
-from lmlab.models.transformer import Transformer
+from lmlab.models.transformer import Transformer, TransformerConfig
 
 if TYPE_CHECKING:
     from lmlab.formats.hf_folder import Writer
@@ -73,13 +74,14 @@ class RewardModel(nn.Module):
         """Where the weights are."""
         return self.trunk.device
 
+    @property
+    def config(self) -> TransformerConfig:
+        """The trunk's."""
+        return self.trunk.config
+
     def save(self, folder: str | Path, tokenizer: Tokenizer | None = None) -> Path:
         """Write a folder: the trunk as in every model folder, and the head beside it. `RewardModel.load` opens it."""
-        head = {HEAD: self.head.weight.detach().cpu().contiguous()}
-        files: dict[str, Writer] = {HEAD_FILE: lambda path: write_tensors(path, head)}
-        if tokenizer is not None:
-            files["tokenizer.json"] = tokenizer.save
-        return save_model(self.trunk, folder, files=files)
+        return save_either(self, folder, files={"tokenizer.json": tokenizer.save} if tokenizer is not None else {})
 
     @classmethod
     def load(cls, folder: str | Path) -> RewardModel:
@@ -95,3 +97,25 @@ class RewardModel(nn.Module):
         with torch.no_grad():
             model.head.weight.copy_(tensors[HEAD])
         return model.eval()
+
+
+def save_either(
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    settings: Mapping[str, Any] | None = None,
+    files: Mapping[str, Writer] | None = None,
+) -> Path:
+    """Write a language model as `save_model` does, or a reward model in the same way with its head beside it."""
+    if not isinstance(model, RewardModel):
+        return save_model(model, folder, dtype=dtype, settings=settings, files=files)
+    weight = model.head.weight.detach().cpu()
+    head = {HEAD: weight.to(dtype or weight.dtype).contiguous()}
+    with_head: dict[str, Writer] = {**(files or {}), HEAD_FILE: lambda path: write_tensors(path, head)}
+    return save_model(model.trunk, folder, dtype=dtype, settings=settings, files=with_head)
+
+
+def load_either(folder: str | Path) -> Transformer | RewardModel:
+    """Open what `save_either` wrote, whichever it was."""
+    return RewardModel.load(folder) if (Path(folder) / HEAD_FILE).is_file() else load_model(folder)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lmlab.formats.hf_folder import Writer
-from lmlab.models.load import save_model
+from lmlab.models.reward import save_either
 from lmlab.training.checkpoint import read_checkpoint, write_checkpoint
 from lmlab.training.metrics import MetricLog
 from lmlab.training.objectives import BatchStream
@@ -21,6 +21,7 @@ from lmlab.training.state import TrainState
 from lmlab.user_folder import place_for
 
 if TYPE_CHECKING:
+    from lmlab.tokenizer.chat_template import ChatTemplate
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 
@@ -138,15 +139,23 @@ class Books:
 
 
 def write_model(
-    model: nn.Module, folder: Path, tokenizer: Tokenizer | None, dtype: torch.dtype | None, beside: Sequence[Path] = ()
+    model: nn.Module,
+    folder: Path,
+    tokenizer: Tokenizer | None,
+    dtype: torch.dtype | None,
+    beside: Sequence[Path] = (),
+    template: ChatTemplate | None = None,
 ) -> None:
-    """A model folder with its tokenizer, and copies of the files `beside`."""
+    """A model folder with its tokenizer, the template that it was taught to answer in, and copies of files `beside`."""
     files: dict[str, Writer] = {path.name: partial(shutil.copyfile, path) for path in beside}
     settings = {}
     if tokenizer is not None:
         files["tokenizer.json"] = tokenizer.save
         settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
-    save_model(model, folder, dtype=dtype, settings=settings, files=files)
+    if tokenizer is not None and template is not None:
+        files |= {"chat_template.jinja": template.save, "tokenizer_config.json": template.save_marks}
+        settings["eos_token_id"] = tokenizer.specials.get(template.eos, tokenizer.bos_id)
+    save_either(model, folder, dtype=dtype, settings=settings, files=files)
 
 
 def _what_differs(header: dict[str, Any], state: TrainState, asked: str) -> list[str]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lmlab.formats.hf_folder import Writer, check_manifest
 from lmlab.formats.safetensors_file import parse_json, read_tensors, write_tensors
-from lmlab.models.load import load_model, save_model
+from lmlab.models.reward import RewardModel, load_either, save_either
 from lmlab.training.objectives import BatchStream
 from lmlab.training.optimizer import OptimizerSettings, learning_rate
 from lmlab.training.precision import as_precision
@@ -57,7 +57,7 @@ def write_checkpoint(
     if tokenizer is not None:
         files["tokenizer.json"] = tokenizer.save
         settings = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.bos_id}
-    save_model(model or state.model, folder, settings=settings, files=files)
+    save_either(model or state.model, folder, settings=settings, files=files)
 
 
 def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> dict[str, Any]:
@@ -73,9 +73,12 @@ def read_checkpoint(folder: Path, state: TrainState, batches: BatchStream) -> di
     def read() -> tuple[dict[str, Any], dict[str, Tensor]]:
         header, tensors = _read_state_file(folder / STATE_FILE)
         _check_same_plan(header, state, folder)
-        saved = load_model(folder)
-        if getattr(saved, "config", None) != getattr(state.model, "config", None):
-            raise CheckpointError(f"{folder} holds a model of another shape than this run's; start a new run folder.")
+        saved = load_either(folder)
+        kinds = {isinstance(model, RewardModel) for model in (saved, state.model)}
+        if len(kinds) > 1 or saved.config != getattr(state.model, "config", None):
+            raise CheckpointError(
+                f"{folder} holds another kind or shape of model than this run's; start a new run folder."
+            )
         large.append((saved.state_dict(), _moments(state, header, tensors, folder)))
         return header, {name: t for name, t in tensors.items() if name.startswith(("rng/", "cursor/"))}
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lmlab.models.language_model import LanguageModel
+from lmlab.models.reward import RewardModel
 from lmlab.text_model import TextModel
 from lmlab.training.books import Books, write_model
 from lmlab.training.loop import BatchesEnded, TrainingDiverged, train
@@ -23,6 +24,7 @@ from lmlab.training.team import ALONE, Team
 from lmlab.user_folder import place_for
 
 if TYPE_CHECKING:
+    from lmlab.tokenizer.chat_template import ChatTemplate
     from lmlab.tokenizer.tokenizer import Tokenizer
 
 Result = TypeVar("Result")
@@ -185,15 +187,19 @@ class TrainingRun:
         *,
         dtype: torch.dtype | None = None,
         beside: Sequence[Path] = (),
+        chat_template: ChatTemplate | None = None,
     ) -> TextModel:
         """Write a model folder that `lab.load` opens, and return the model with its tokenizer.
 
         dtype: torch.bfloat16 halves the file; None keeps the weights as they are. beside: files to copy into it.
+        chat_template: what a model that was taught to answer reads conversations in (`default_template()`).
         Where the notebook's folder is read-only, a relative path goes to the student's own runs, and a warning says so.
         """
         model, place = self.snapshot(), place_for(folder)
-        write_model(model, place, tokenizer, dtype, beside)
-        return TextModel(cast(LanguageModel, model), tokenizer, name=place.name)
+        if isinstance(model, RewardModel):
+            raise ValueError("A reward model scores answers and writes none: save it with run.model.save(folder).")
+        write_model(model, place, tokenizer, dtype, beside, chat_template)
+        return TextModel(cast(LanguageModel, model), tokenizer, name=place.name, chat_template=chat_template)
 
     def _between_steps(self, work: Callable[[], Result]) -> Result:
         """Run `work` while no step is under way."""
