@@ -237,8 +237,13 @@ def solved(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+# The checks meet every right answer in tests/exercises; here one lab runs, all by `make solved`.
 @pytest.mark.slow
-@pytest.mark.parametrize("path", LABS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[] if path.stem.startswith("02") else pytest.mark.by_hand) for path in LABS],
+    ids=lambda p: p.stem,
+)
 def test_lab_with_its_right_answers_passes_every_check(path, tmp_path):
     target = tmp_path / path.name
     nbformat.write(solved(path), target)

@@ -1,13 +1,14 @@
-"""Would the labs notice if the shipped models knew nothing? `python -m tools.mutate [00 02 …]`
+"""Would the labs notice if the shipped models knew nothing? `python -m tools.mutate [--first] [00 02 …]`
 
 Each lab is run against a copy of the package whose shipped weights are random ones of the same shape, mean and
 spread, and in whose sweep of trainings the results are dealt out to other runs. What its cells print must then differ
 from what is stored: an output that stays was not computed by the model, or says nothing about it. A lab that passes
-all the same fails here.
+all the same fails here. Every cell is counted; with `--first` a lab ends at the first that notices.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -47,25 +48,32 @@ print("scaling: results of other runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m tools.mutate")
+    parser.add_argument("--first", action="store_true", help="end each lab at the first cell that notices")
+    parser.add_argument("labs", nargs="*", help="beginnings of names, such as 02; all where there is none")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="lmlab-mutant-") as folder:
         mutant = Path(folder) / "mutant"
         labs = Path(folder) / "labs"
         committed_labs(labs)
-        notebooks = choose(labs, chosen)
+        notebooks = choose(labs, asked.labs)
         if not notebooks:
-            print(f"no notebook to test for {' '.join(chosen) or 'all'}", file=sys.stderr)
+            print(f"no notebook to test for {' '.join(asked.labs) or 'all'}", file=sys.stderr)
             return 1
         make_mutant(mutant)
-        results = {path.stem: notices(path, mutant, home=Path(folder) / "home") for path in notebooks}
+        home = Path(folder) / "home"
+        results = {path.stem: notices(path, mutant, home=home, first=asked.first) for path in notebooks}
     for name, differing in results.items():
-        print(f"{name}: {differing} cells noticed", flush=True)
+        print(f"{name}: {differing} {'cell' if differing == 1 else 'cells'} noticed", flush=True)
     return 0 if all(results.values()) else 1
 
 
-def notices(notebook: Path, mutant: Path, *, home: Path) -> int:
-    """How many cells of `notebook` print something else than is stored, under the mutant's weights."""
+def notices(notebook: Path, mutant: Path, *, home: Path, first: bool = False) -> int:
+    """How many cells of `notebook` print something else than is stored, under the mutant's weights.
+
+    With `first` it ends at one: 1 where any cell notices, 0 where none does."""
     command, environment = nbval([notebook], home=home, package=mutant)
+    command += ["--exitfirst"] * first
     done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode not in (0, 1):  # 0 all passed, 1 some failed; all else is no answer to our question
         raise RuntimeError(f"nbval could not run {notebook.name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
