@@ -18,13 +18,14 @@ from lmlab.training.objectives import answer_log_probs
 
 @dataclass(frozen=True)
 class RolloutBatch:
-    """B answers that the policy wrote: inputs and targets (B, T), -100 but where it spoke itself; advantages (B,), by
-    how much each was better than expected. `metrics` are figures of the batch for the books."""
+    """B answers that `policy` wrote: inputs and targets (B, T), -100 but where it spoke itself; advantages (B,), by how
+    much each was better than expected. `metrics` are figures of the batch for the books."""
 
     inputs: Tensor
     targets: Tensor
     advantages: Tensor
     metrics: Mapping[str, float] = field(default_factory=dict)
+    policy: object = field(default=None, repr=False)
 
     mean_over_rows: ClassVar[bool] = True
 
@@ -34,7 +35,10 @@ def policy_gradient(model: nn.Module, batch: RolloutBatch, generator: torch.Gene
 
     log π is the sum over the answer's tokens, not their mean: dividing by the length would be the gradient of
     something else. Its value says little (it is near 0 whatever the policy is worth); its gradient is the point.
+    Raises ValueError for answers that another model wrote: their gradient would be that of nothing.
     """
+    if batch.policy is not None and batch.policy is not model:
+        raise ValueError("These answers are another model's: give `rollouts` the very model that is trained, no copy.")
     return -(batch.advantages * answer_log_probs(model, batch.inputs, batch.targets)).mean()
 
 

@@ -136,7 +136,7 @@ class RolloutStream(DealtStream[RolloutBatch]):
             advantages=tuple(advantages.tolist()),
             n_tokens=tuple(len(a.ids) for a in answers),
         )
-        return RolloutBatch(inputs, targets, advantages.float(), self.report.metrics())
+        return RolloutBatch(inputs, targets, advantages.float(), self.report.metrics(), self.policy)
 
     def _write(self, questions: Sequence[Question], position: int) -> list[Answer]:
         """Answers drawn at temperature 1, unfiltered: anything else would be those of another policy."""

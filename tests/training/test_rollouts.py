@@ -268,6 +268,8 @@ def test_what_does_not_fit_is_refused(tok: Tokenizer) -> None:
         stream(tok, policy, kl=-1)
     with pytest.raises(ValueError, match=r"prompts is a list of questions"):
         rollouts(policy, "Why?", length, tok=tok)
+    with pytest.raises(ValueError, match="give `rollouts` the very model that is trained, no copy"):
+        TrainingRun(chat_policy(tok), stream(tok, policy), policy_gradient, steps=1).start().wait()
     for value in (None, "good", float("nan")):
         with pytest.raises(ValueError, match=r"The reward of the answer '.*' is .*; give a finite number"):
             rollouts(policy, PROMPTS, give(value), tok=tok, **SETTINGS).next()
