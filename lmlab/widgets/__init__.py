@@ -16,6 +16,8 @@ from lmlab.widgets.iso_flop import IsoFLOP
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.parameter_growth import ParameterGrowth
+from lmlab.widgets.policy_gradient import PolicyGradient
+from lmlab.widgets.policy_training import PolicyTraining
 from lmlab.widgets.position_weights import PositionWeights
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
@@ -51,6 +53,8 @@ __all__ = [
     "NGramTable",
     "NextToken",
     "ParameterGrowth",
+    "PolicyGradient",
+    "PolicyTraining",
     "PositionWeights",
     "Prediction",
     "QuantizationBins",

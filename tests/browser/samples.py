@@ -126,6 +126,26 @@ SAMPLES = {
         trait="T",
         value=12,
     ),
+    "PolicyGradient": Sample(
+        (
+            "lab.widgets.PolicyGradient()",
+            'lab.widgets.PolicyGradient(samples="8", baseline="value", at=30, taste="higher")',
+            'lab.widgets.PolicyGradient({"<b>yes</b>": 0.9, "<img src=x onerror=x>": 0.1}, beta=0, at=100)',
+        ),
+        name="Price of distance, β",
+        trait="beta",
+        value=0.8,
+    ),
+    "PolicyTraining": Sample(
+        (
+            'lab.widgets.PolicyTraining(random, ["who?"], lambda prompt, answer: answer.count("e"), steps=5)',
+            'lab.widgets.PolicyTraining(random, ["who?"], lambda *_: 1.0, steps=2, batch=4, seed=2).train().wait()',
+            'lab.widgets.PolicyTraining(hostile, ["<b>"], lambda *_: 1.0, question="<img src=x onerror=x>")',
+        ),
+        name="Price of distance, β",
+        trait="kl",
+        value=0.5,
+    ),
     "CoverageCurve": Sample(
         (
             "lab.widgets.CoverageCurve(corpus, tokenizer=tok)",
