@@ -15,7 +15,7 @@ function picture(ctx) {
   // everything that depends on width or projector, decided in one place
   function layout(W) {
     const P = ctx.present(), S = P ? 2 : 1, body = P ? (W < 1000 ? 28 : 30) : 15, small = W < 520 * S, wide = t => wordWidth(ctx.root, t, body, true, true);
-    const label = Math.min(W * .3, Math.max(...v.words.map(wide)) + 14 * S), coins = P && W < 1000 ? 0 : (small ? 52 : 96) * S, coin = 48 * S, one = (small && !P ? 66 : 76) * S; // where there is no room to drag, keys do it
+    const label = Math.min(W * .3, Math.max(...v.words.map(wide)) + 14 * S), coins = P && W < 1000 ? 0 : (small ? 52 : 96) * S, coin = 48 * S, one = (small && !P ? 70 : 76) * S; // where there is no room to drag, keys do it
     const columns = (P || W < 760 ? [] : [["reference", "s", i => v.reference[i]]]).concat([["● policy", "n1", policy], ["optimum", "b", i => v.optimum[i]]]);
     const x0 = label + coins + coin + 24 * S, numbers = columns.length * one + (small ? 8 : 26) * S;
     return {P, S, W, body, label, coins, coin, one, columns, x0, plot: Math.max(40, W - x0 - numbers), row: P ? 46 : 36, head: P ? 58 : 40};
@@ -35,7 +35,7 @@ function picture(ctx) {
     g.append(rect(0, y + 1, L.W, L.row - 2, "transparent", {rx: 4}), text(L.label - 12 * S, mid + L.body * .34, fitWord(ctx.root, v.words[i], L.label - 12 * S, L.body), {"text-anchor": "end", class: "mono b"}));
     if (L.coins) g.append(line(z, mid, c, mid, "var(--quiet)", 3 * S));
     g.append(text(L.label + L.coins + L.coin, mid + L.body * .34, num(r), {"text-anchor": "end", class: "big"}));
-    const grip = s("g", {style: "cursor:ew-resize;touch-action:none"}, rect(L.label, y + 1, L.coins, L.row - 2, "transparent"), s("circle", {cx: c, cy: mid, r: 8 * S, fill: "var(--you)", class: "grip"}), s("circle", {cx: c, cy: mid, r: 7 * S, fill: "none", stroke: "#212121", "stroke-width": 1.5 * S, "stroke-dasharray": "4 3", "pointer-events": "none"}));
+    const grip = s("g", {style: "cursor:ew-resize;touch-action:none"}, rect(L.label, y + 1, L.coins, L.row - 2, "transparent"), s("circle", {cx: c, cy: mid, r: 8 * S, fill: "var(--you)", class: "grip"}), s("circle", {cx: c, cy: mid, r: 6 * S, fill: "none", stroke: "#212121", "stroke-width": 1.5 * S, "stroke-dasharray": "4 3", "pointer-events": "none"}));
     grip.addEventListener("pointerdown", e => { const box = chart.firstChild.getBoundingClientRect(), move = m => pay(i, Math.round(10 * (LOW + (HIGH - LOW) * (m.clientX - box.left - L.label) / L.coins)) / 10);
       const up = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", up); }; addEventListener("pointermove", move); addEventListener("pointerup", up); e.preventDefault(); focus(k); });
     g.append(rect(L.x0, mid - 8 * S, X(p), 16 * S, "var(--m1)", {"data-policy": p}));
