@@ -24,15 +24,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__; a test compares the two
     from lmlab import widgets as widgets
     from lmlab.assets import asset as asset
+    from lmlab.data.agreement import cohen_kappa as cohen_kappa
     from lmlab.data.batches import windows as windows
     from lmlab.data.chat import chat_examples as chat_examples
     from lmlab.data.corpus import Corpus as Corpus
     from lmlab.data.corpus import corpus as corpus
+    from lmlab.data.curation import Thresholds as Thresholds
+    from lmlab.data.curation import curate as curate
+    from lmlab.data.curation import measured_crawl as measured_crawl
     from lmlab.data.few_shot import few_shot_prompts as few_shot_prompts
     from lmlab.data.few_shot import few_shot_task as few_shot_task
     from lmlab.data.guessing_game import shannon_bounds as shannon_bounds
     from lmlab.data.masked import masked_windows as masked_windows
+    from lmlab.data.mixture import DCLM_AS_OLMOE as DCLM_AS_OLMOE
+    from lmlab.data.mixture import OLMO_2 as OLMO_2
+    from lmlab.data.near_duplicates import jaccard as jaccard
+    from lmlab.data.near_duplicates import shingles as shingles
     from lmlab.data.occurrences import coverage as coverage
+    from lmlab.data.page_language import english_share as english_share
+    from lmlab.data.page_rules import page_features as page_features
+    from lmlab.data.pages import crawl as crawl
     from lmlab.data.preferences import Preference as Preference
     from lmlab.data.preferences import preference_pairs as preference_pairs
     from lmlab.data.preferences import text_reward as text_reward
@@ -101,6 +112,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
     from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
     from lmlab.training.copying import CopyTrial as CopyTrial
+    from lmlab.training.curation_study import CurationTrial as CurationTrial
+    from lmlab.training.curation_study import stored_curation as stored_curation
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -176,6 +189,20 @@ _HOME = {
     "Preference": "lmlab.data.preferences",
     "preference_pairs": "lmlab.data.preferences",
     "text_reward": "lmlab.data.preferences",
+    # which pages it should read
+    "crawl": "lmlab.data.pages",
+    "measured_crawl": "lmlab.data.curation",
+    "curate": "lmlab.data.curation",
+    "Thresholds": "lmlab.data.curation",
+    "english_share": "lmlab.data.page_language",
+    "page_features": "lmlab.data.page_rules",
+    "shingles": "lmlab.data.near_duplicates",
+    "jaccard": "lmlab.data.near_duplicates",
+    "cohen_kappa": "lmlab.data.agreement",
+    "OLMO_2": "lmlab.data.mixture",
+    "DCLM_AS_OLMOE": "lmlab.data.mixture",
+    "CurationTrial": "lmlab.training.curation_study",
+    "stored_curation": "lmlab.training.curation_study",
     # how they learn
     "train": "lmlab.training.loop",
     "TrainState": "lmlab.training.state",

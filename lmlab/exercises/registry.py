@@ -31,6 +31,7 @@ LABS = {  # the file of exercises here -> the notebook
     "attention": "07_attention",
     "training": "08_training",
     "scaling": "09_scaling",
+    "data": "10_data",
     "in_context": "11_in_context",
 }
 

@@ -7,6 +7,7 @@ from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
+from lmlab.widgets.curation_funnel import CurationFunnel
 from lmlab.widgets.few_shot import FewShot
 from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.generation_tree import GenerationTree
@@ -15,6 +16,7 @@ from lmlab.widgets.induction_heads import InductionHeads
 from lmlab.widgets.iso_flop import IsoFLOP
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
+from lmlab.widgets.page_rater import PageRater
 from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.policy_gradient import PolicyGradient
 from lmlab.widgets.policy_training import PolicyTraining
@@ -44,6 +46,7 @@ __all__ = [
     "ChainRule",
     "ComputeReuse",
     "CoverageCurve",
+    "CurationFunnel",
     "FewShot",
     "FlopsCount",
     "GenerationTree",
@@ -52,6 +55,7 @@ __all__ = [
     "IsoFLOP",
     "NGramTable",
     "NextToken",
+    "PageRater",
     "ParameterGrowth",
     "PolicyGradient",
     "PolicyTraining",

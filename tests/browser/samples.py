@@ -19,6 +19,9 @@ moments = [lab.TextModel(lab.Transformer(network.config, seed=i), tok, name=f"st
 def training(steps, seed=0):
     stream = lab.windows(corpus, tok, T=16, B=2, seed=seed)
     return lab.TrainingRun(lab.Transformer(network.config, seed=seed), stream, steps=steps, tokenizer=tok).start()
+from lmlab.data.pages import Page
+odd = "<img src=x onerror=window.__pwned=1> <b>the goose</b> %{x} \u202e and </div><script>window.__pwned=1</script>"
+pages = [Page("https://<b>a</b>.example/", f"{odd} {i}", "<i>odd</i>") for i in range(5)]
 """
 
 
@@ -279,5 +282,25 @@ SAMPLES = {
         name="Positions T",
         trait="length",
         value=104,
+    ),
+    "PageRater": Sample(
+        (
+            "lab.widgets.PageRater()",
+            'lab.widgets.PageRater(lab.crawl(40, seed=1)[:12], ratings="kkddkkdd-k-d", revealed=True, page=4)',
+            'lab.widgets.PageRater(pages, ratings="kd---", revealed=True)',
+        ),
+        name="Page",
+        trait="page",
+        value=3,
+    ),
+    "CurationFunnel": Sample(
+        (
+            "lab.widgets.CurationFunnel()",
+            'lab.widgets.CurationFunnel(lab.crawl(200, seed=2), quality=0.9, stage="quality")',
+            'lab.widgets.CurationFunnel(pages, stage="language")',
+        ),
+        name="Least words",
+        trait="words",
+        value=150,
     ),
 }
