@@ -75,7 +75,7 @@ class JoinedAttention(Attention):
         self.n_heads, self.n_kv_heads = attention.n_heads, attention.n_kv_heads
         self.joined = _joined([attention.query, attention.key, attention.value], make)
         self.output = make(attention.output.weight, attention.output.bias)  # type: ignore[assignment]
-        self.query_norm, self.key_norm = _quick(attention.query_norm), _quick(attention.key_norm)
+        self.query_norm, self.key_norm = map(_quick, (attention.query_norm, attention.key_norm))  # type: ignore[assignment]
         self.is_plain = isinstance(attention.query_norm, nn.Identity)
 
     def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
