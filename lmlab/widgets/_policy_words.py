@@ -63,7 +63,7 @@ def variance_said(
     if n is None:
         said: list[str | Span] = [
             "The gradient is exact, a sum over all tokens; ",
-            f"{drawn} samples would estimate it",
+            f"{drawn} samples and no baseline would estimate it",
         ]
         return [*said, " with variance ", bold(small(none)), "."]
     if baseline == "none":

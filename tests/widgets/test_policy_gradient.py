@@ -115,7 +115,7 @@ def test_what_is_said_of_a_baseline_follows_the_choice() -> None:
     assert "0.039, 8.9\u202f% of that without a baseline." in w.sentence
     w.samples = "exact"
     assert (
-        f"The gradient is exact, a sum over all tokens; {DRAWN} samples would estimate it with variance" in w.sentence
+        f"The gradient is exact, a sum over all tokens; {DRAWN} samples and no baseline would estimate it" in w.sentence
     )
     w.rewards = [0.0] * V
     w.beta = 0
