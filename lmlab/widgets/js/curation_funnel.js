@@ -15,7 +15,7 @@ function picture(ctx) {
   function place(W, P) { const S = P ? 2 : 1, left = 46 * S, right = 92 * S, k = v.columns.length; return {S, X: i => left + (W - left - right) * i / (k - 1)}; }
 
   function draw_flow(W, P) {
-    const {S, X} = place(W, P), note = P ? 28 : 13, head = (W < 800 && !P ? 3.6 : 2.6) * note, tall = P ? 120 : 150, w = 13 * S, top = Math.max(1, whole(v.columns[0])), Y = x => head + 8 + tall * x / top, floor = head + tall + 26 * S, parts = [], marks = [];
+    const {S, X} = place(W, P), note = P ? 28 : 13, tight = X(1) - X(0) < 6.5 * note, head = (tight ? 3.6 : 2.6) * note, tall = P ? 120 : 150, w = 13 * S, top = Math.max(1, whole(v.columns[0])), Y = x => head + 8 + tall * x / top, floor = head + tall + 26 * S, parts = [], marks = [];
     const fall = x => tall * x / top;
     v.columns.forEach((c, i) => {
       const x = X(i), p = v.columns[i - 1];
@@ -28,8 +28,8 @@ function picture(ctx) {
       }
       parts.push(rect(x - w / 2, Y(0), w, fall(c.good), "var(--m1)", {"data-good": c.good}), rect(x - w / 2, Y(c.good), w, fall(c.bad), "var(--quiet)", {"data-bad": c.bad}));
       const chosen = i > 0 && STAGES()[i - 1] === v.stage, base = floor + fall(Math.max(...v.columns.map(lost))) + note;
-      const words = W < 800 && !P ? c.name.split(" ") : [c.name];
-      words.forEach((word, k) => parts.push(text(x, (k + 1) * note * 1.05 + (words.length < 2 && W < 800 && !P ? note : 0), word, {"text-anchor": "middle", class: chosen ? "bold" : "", style: `font-size:${note}px`})));
+      const words = tight ? c.name.split(" ") : [c.name]; // where columns are narrow, names take turns on two lines
+      words.forEach((word, k) => parts.push(text(x, (k + 1) * note * 1.05 + (words.length < 2 && tight && i % 2 === 0 ? note : 0), word, {"text-anchor": "middle", class: chosen ? "bold" : "", style: `font-size:${note}px`})));
       parts.push(text(x, head - 2, n(whole(c)), {"text-anchor": "middle", class: "b halo", style: `font-size:${P ? 28 : 15}px`}));
       if (i) parts.push(text(x1_(i), base + 6 * S, lost(c) ? MINUS + n(lost(c)) : "0", {"text-anchor": "middle", class: chosen ? "bold" : "s", style: `font-size:${note}px`}));
       function x1_(i) { return X(i) - w / 2 - 4 * S + w / 2; }
@@ -49,7 +49,7 @@ function picture(ctx) {
     chart.hidden = h2.hidden = v.columns[0].bits === null;
     if (chart.hidden) return;
     const {S, X} = place(W, P), high = P ? 140 : 116, all = [v.oracle, ...v.columns.flatMap(c => [c.bits - c.error, c.bits + c.error])], lo = Math.min(...all) - .04, hi = Math.max(...all) + .06, Y = x => 8 + (high - 16) * (hi - x) / (hi - lo), parts = [], note = P ? 28 : 13, ink = v.stale ? "var(--quiet)" : "var(--m1)";
-    const end = X(v.columns.length - 1), step_ = hi - lo > .5 ? .2 : .1;
+    const end = X(v.columns.length - 1), step_ = P || hi - lo > .5 ? .2 : .1;
     for (let t = Math.ceil(lo / step_) * step_; t <= hi; t += step_) parts.push(line(X(0) - 8, Y(t), end + 8, Y(t), "var(--line)"), text(X(0) - 14, Y(t) + note * .34, num(t, 1), {"text-anchor": "end", class: "s", style: `font-size:${note}px`}));
     parts.push(line(X(0) - 8, Y(v.oracle), end + 8, Y(v.oracle), "var(--ink)", 2 * S, {"data-oracle": v.oracle}), text(end + 14, Y(v.oracle) + note * .34 + (Math.abs(Y(v.oracle) - Y(v.columns.at(-1).bits)) < note * 1.2 ? note * .8 : 0), `${num(v.oracle)} good`, {style: `font-size:${note}px`}));
     parts.push(s("path", {d: "M" + v.columns.map((c, i) => `${X(i)} ${Y(c.bits)}`).join("L"), fill: "none", stroke: ink, "stroke-width": 1.5 * S, "stroke-dasharray": v.stale ? "2 4" : "none"}));
