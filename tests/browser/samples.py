@@ -297,7 +297,7 @@ SAMPLES = {
         (
             "lab.widgets.CurationFunnel()",
             'lab.widgets.CurationFunnel(lab.crawl(200, seed=2), quality=0.9, stage="quality")',
-            'lab.widgets.CurationFunnel(pages, stage="language")',
+            'lab.widgets.CurationFunnel(pages, stage="rules")',
         ),
         name="Least words",
         trait="words",
