@@ -14,14 +14,14 @@ from lmlab.training.policy_trial import PolicyTrial
 from lmlab.training.rollouts import rollouts
 from lmlab.training.state import TrainState
 
-PROMPTS = ["who?", "why so?", "which goose?"]
-SMALL = {"steps": 6, "lr": 2e-2, "batch": 12, "max_new_tokens": 6}
+PROMPTS = ["who?", "why?", "whom"]  # of one length, and so written together
+SMALL = {"steps": 4, "lr": 2e-2, "batch": 12, "max_new_tokens": 6}
 
 
 @pytest.fixture(scope="module")
 def policy() -> lab.TextModel:
     tok, _ = lab.train_bpe("the goose sees the cheese " * 9, vocab_size=270, specials=RESERVED_SPECIALS)
-    config = lab.TransformerConfig.tiny(vocab_size=tok.vocab_size)
+    config = lab.TransformerConfig(vocab_size=tok.vocab_size, max_seq_len=32, d_model=16, n_layers=1, n_heads=2)
     return lab.TextModel(lab.Transformer(config, seed=3), tok, name="random")
 
 
@@ -50,14 +50,14 @@ def test_it_is_the_one_loop_on_a_copy_of_the_policy(policy: lab.TextModel) -> No
     settings = OptimizerSettings(lr=2e-2, weight_decay=0.0, warmup=0, schedule="constant")
     told: list[float] = []
     lab.train(
-        TrainState.begin(model, steps=6, seed=4, settings=settings), stream, policy_gradient, 6,
+        TrainState.begin(model, steps=4, seed=4, settings=settings), stream, policy_gradient, 4,
         lambda _, point: told.append(point.extra["reward"]),
     )  # fmt: skip
     for name, weight in trial.text_model.model.state_dict().items():
         assert torch.equal(weight, model.state_dict()[name]), name
     assert [point.reward for point in trial.points[:-1]] == told
-    assert [point.step for point in trial.points] == list(range(7))
-    assert trial.advance() == trial.points[6], "nothing comes after the end"
+    assert [point.step for point in trial.points] == list(range(5))
+    assert trial.advance() == trial.points[4], "nothing comes after the end"
 
 
 def test_a_point_is_the_mean_of_the_answers_written_at_that_step(policy: lab.TextModel) -> None:
@@ -86,7 +86,7 @@ def test_truth_is_measured_and_never_paid_for(policy: lab.TextModel) -> None:
 
 
 def test_a_free_policy_hacks_the_reward_and_a_price_holds_it_back(policy: lab.TextModel) -> None:
-    settings = {**SMALL, "steps": 15}
+    settings = {**SMALL, "steps": 30}
     free = run(PolicyTrial(policy, PROMPTS, paid, truth=wanted, kl=0.0, **settings))
     held = run(PolicyTrial(policy, PROMPTS, paid, truth=wanted, kl=5.0, **settings))
     assert free.points[-1].reward > 3 * free.points[0].reward + 1
