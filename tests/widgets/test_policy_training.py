@@ -11,8 +11,8 @@ import lmlab as lab
 from lmlab.training.policy_trial import PolicyPoint, PolicyTrial
 from lmlab.widgets.policy_training import PolicyTraining, moved, training_view
 
-PROMPTS = ["who?", "why so?"]
-SMALL = {"steps": 10, "lr": 3e-2, "batch": 12, "max_new_tokens": 5}
+PROMPTS = ["who?", "why?"]
+SMALL = {"steps": 20, "lr": 3e-2, "batch": 12, "max_new_tokens": 5}
 
 
 def paid(prompt: str, answer: str) -> float:
@@ -36,29 +36,35 @@ def drawn(w: PolicyTraining) -> dict[str, tuple[list[float], list[float]]]:
 
 
 @pytest.fixture(scope="module")
-def trained(random_model: lab.TextModel) -> PolicyTraining:
+def policy(tokenizer: lab.Tokenizer) -> lab.TextModel:
+    config = lab.TransformerConfig(vocab_size=tokenizer.vocab_size, max_seq_len=64, d_model=16, n_layers=1, n_heads=2)
+    return lab.TextModel(lab.Transformer(config, seed=3), tokenizer, name="random")
+
+
+@pytest.fixture(scope="module")
+def trained(policy: lab.TextModel) -> PolicyTraining:
     """One that is free to go anywhere, beside one that was held."""
-    w = PolicyTraining(random_model, PROMPTS, paid, truth=wanted, kl=1.0, **SMALL)
+    w = PolicyTraining(policy, PROMPTS, paid, truth=wanted, kl=1.0, **SMALL)
     assert w.train().wait().points
     w.kl = 0.0
     w.train().wait()
     return w
 
 
-def test_it_draws_what_the_trial_measures(trained: PolicyTraining, random_model: lab.TextModel) -> None:
-    trial = PolicyTrial(random_model, PROMPTS, paid, truth=wanted, kl=0.0, **SMALL)
+def test_it_draws_what_the_trial_measures(trained: PolicyTraining, policy: lab.TextModel) -> None:
+    trial = PolicyTrial(policy, PROMPTS, paid, truth=wanted, kl=0.0, **SMALL)
     while not trial.is_over:
         trial.advance()
     assert trained.points == tuple(trial.points)
     assert trained.answers == trial.answers
     lines = drawn(trained)
     for name, field in (("reward", "reward"), ("truth", "truth"), ("kl", "kl"), ("length", "n_tokens")):
-        assert lines[name] == (list(range(11)), [getattr(p, field) for p in trial.points])
-        assert len(lines[f"{name} at β = 1.00"][1]) == 11
+        assert lines[name] == (list(range(21)), [getattr(p, field) for p in trial.points])
+        assert len(lines[f"{name} at β = 1.00"][1]) == 21
     ends = [note["text"] for note in trained.shown.figure["layout"]["annotations"]]
     assert f"<b>{trial.points[-1].reward:.2f}</b>" in ends
     asked = trained.policy.generate("who?", 4, seed=1).text
-    assert asked == trial.text_model.generate("who?", 4, seed=1).text != random_model.generate("who?", 4, seed=1).text
+    assert asked == trial.text_model.generate("who?", 4, seed=1).text != policy.generate("who?", 4, seed=1).text
 
 
 def test_a_hacked_reward_is_called_one(trained: PolicyTraining) -> None:
@@ -69,7 +75,7 @@ def test_a_hacked_reward_is_called_one(trained: PolicyTraining) -> None:
     assert "the reward is hacked" in trained.sentence
     best = max(one.reward for one in trained.answers)
     assert trained.sentence.endswith(f", {best:.2f}.")
-    assert repr(trained) == "PolicyTraining: 10 steps, β = 0.00, seed 0: the reward rose, the truth fell"
+    assert repr(trained) == "PolicyTraining: 20 steps, β = 0.00, seed 0: the reward rose, the truth fell"
 
 
 @pytest.mark.parametrize(
@@ -92,8 +98,8 @@ def test_a_price_holds_it_back(trained: PolicyTraining) -> None:
     assert lines["truth at β = 1.00"][1][-1] > lines["truth"][1][-1]
 
 
-def test_without_a_truth_the_reward_stands_alone(random_model: lab.TextModel) -> None:
-    w = PolicyTraining(random_model, PROMPTS, paid, **{**SMALL, "steps": 2})
+def test_without_a_truth_the_reward_stands_alone(policy: lab.TextModel) -> None:
+    w = PolicyTraining(policy, PROMPTS, paid, **{**SMALL, "steps": 2})
     assert w.sentence == "Press Train: 2 steps at a price of β = 0.10 a nat, seed 0."
     assert drawn(w) == {}
     w.train().wait()
@@ -105,11 +111,11 @@ def test_without_a_truth_the_reward_stands_alone(random_model: lab.TextModel) ->
     w.reset()
     assert w.seed == 0
     assert drawn(w) == {}
-    assert w.policy is random_model
+    assert w.policy is policy
 
 
-def test_a_training_is_stopped_between_two_steps(random_model: lab.TextModel) -> None:
-    w = PolicyTraining(random_model, PROMPTS, paid, **{**SMALL, "steps": 500})
+def test_a_training_is_stopped_between_two_steps(policy: lab.TextModel) -> None:
+    w = PolicyTraining(policy, PROMPTS, paid, **{**SMALL, "steps": 500})
     w.train()
     while len(w.points) < 2:
         time.sleep(0.02)
@@ -131,11 +137,11 @@ def test_a_rise_is_more_than_noise() -> None:
     assert moved(points(0, 1), "reward") == "", "too few to tell"
 
 
-def test_an_error_of_the_reward_reaches_the_cell(random_model: lab.TextModel) -> None:
-    w = PolicyTraining(random_model, PROMPTS, lambda prompt, answer: float("nan"), **SMALL)
+def test_an_error_of_the_reward_reaches_the_cell(policy: lab.TextModel) -> None:
+    w = PolicyTraining(policy, PROMPTS, lambda prompt, answer: float("nan"), **SMALL)
     with pytest.raises(ValueError, match="give a finite number"):
         w.train().wait()
     with pytest.raises(ValueError, match="cannot be n_per_prompt=4"):
-        PolicyTraining(random_model, PROMPTS, paid, batch=10)
+        PolicyTraining(policy, PROMPTS, paid, batch=10)
     with pytest.raises(ValueError, match="prompts is a list of questions"):
-        PolicyTraining(random_model, [], paid)
+        PolicyTraining(policy, [], paid)
