@@ -10,7 +10,8 @@ BROWSERS ?= 2
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1
 
-.PHONY: help lab present test lint unit notebooks browser noticed mutate solved bench gallery install-lab install-dev clean
+.PHONY: help lab present test lint unit notebooks noticed browser mutate solved bench gallery clean
+.PHONY: install-lab install-dev
 .NOTPARALLEL:
 
 help:
@@ -52,10 +53,11 @@ solved: install-dev
 	$(TEST_ENV) $(BIN)/python -m pytest tests/test_notebooks.py -k right_answers -n $(WORKERS)
 
 # What failed is tried once more, alone: two browsers on two busy cores miss a beat now and then.
+BROWSER_TESTS := LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
-	LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser -n $(BROWSERS) --dist loadgroup --no-loadscope-reorder || \
-	  LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none
+	$(BROWSER_TESTS) -n $(BROWSERS) --dist loadscope --no-loadscope-reorder || \
+	  $(BROWSER_TESTS) --last-failed --last-failed-no-failures none
 
 bench:
 	@$(PYTHON) tools/install.py --extras bench,dev

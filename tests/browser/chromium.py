@@ -19,21 +19,24 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # a CDN fails at once, and so the test
 ]
 VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
+SYSTEMS = ("chromium-headless-shell", "chromium")
 MISSING = (
     "No Chromium for the browser tests. Set LMLAB_CHROMIUM to one, or install it: "
-    "`apt-get install chromium fonts-noto-color-emoji fonts-noto-cjk`, or `playwright install chromium`."
+    "`apt-get install chromium-headless-shell fonts-noto-color-emoji fonts-noto-cjk`, or `playwright install chromium`."
 )
 
 
 def chromium_path(playwright: Playwright) -> str:
-    """$LMLAB_CHROMIUM, else the system's, else the one that Playwright downloaded."""
+    """$LMLAB_CHROMIUM, else the system's, else the one that Playwright downloaded.
+
+    Of the system's the one without windows comes first: the same engine for a sixth less of the processor."""
     named = os.environ.get("LMLAB_CHROMIUM")
     if named:
         if not Path(named).is_file():
             raise FileNotFoundError(f"LMLAB_CHROMIUM names {named}, and no file is there.")
         return named
     # /snap and Ubuntu's /usr/bin/chromium-browser, a door to it, keep tests out: only real ones are taken.
-    for found in (shutil.which("chromium"), playwright.chromium.executable_path):
+    for found in (*map(shutil.which, SYSTEMS), playwright.chromium.executable_path):
         if found and Path(found).is_file() and "/snap/" not in str(Path(found).resolve()):
             return found
     raise FileNotFoundError(MISSING)

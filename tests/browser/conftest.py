@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -18,22 +20,39 @@ OpenNotebook = Callable[..., Lab]
 _numbers = count(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks here too
+# In these two a page belongs to a parameter, a lab or a kind of widget; in any other module, to the module.
+LONGEST = ("test_common", "test_labs")
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest's own -m reads the marks here too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder drives a browser, and comes last. What shares cells stays together where several
-    processes run: a lab, half of the kinds of test_common, any other module. What takes longest begins first."""
-    longest = ("test_common", "test_labs")
-    kinds: dict[str, int] = {}
+    """Everything in this folder drives a browser, and comes last; what takes longest begins."""
     ours = [item for item in items if "tests/browser" in item.path.as_posix()]
     for item in ours:
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        part = params["lab"].stem if "lab" in params else ""
-        if "kind" in params:
-            part = str(kinds.setdefault(params["kind"], len(kinds)) % 2)
         item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {part}".strip()))
-    ours.sort(key=lambda item: longest.index(item.path.stem) if item.path.stem in longest else len(longest))
+    ours.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     items[:] = [item for item in items if item not in set(ours)] + ours
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may not be there
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes run, what shares a page stays together.
+
+    Told from a test's name, since marks are lost: pytest 9.2 no longer reads what pytest-xdist 3.8 writes for them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return page_of(nodeid)
+
+    return ByPage(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def page_of(nodeid: str) -> str:
+    """The name of what shares a page with this test: "test_labs 02_next_word", "test_attention"."""
+    file, _, test = nodeid.partition("::")
+    module = Path(file).stem
+    return f"{module} {test.partition('[')[2].rstrip(']')}".strip() if module in LONGEST else module
 
 
 @pytest.fixture(scope="package")

@@ -24,7 +24,9 @@ def main() -> int:
     missing = _missing()
     if missing is not None and not os.environ.get("LMLAB_CHROMIUM"):
         if root_on_debian():
-            _apt_install("chromium", *FONTS)
+            _apt_install("chromium-headless-shell", *FONTS)
+            if _missing() is not None:  # a Debian that does not have it yet
+                _apt_install("chromium", *FONTS)
         else:
             _run([sys.executable, "-m", "playwright", "install", "chromium"])
         missing = _missing()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from types import SimpleNamespace
 
 import pytest
 
-from tests.browser import find_chromium
+from tests.browser import chromium, find_chromium
 
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine without a Chromium: `machine.there` is where one appears, `machine.run` what was called."""
+    """A machine without a Chromium: `machine.there` is where one appears when what is `sold` is installed,
+    `machine.run` what was called."""
 
     class Machine:
         there: str | None = None
         appears: str | None = "/usr/bin/chromium"
+        sold = frozenset({"chromium-headless-shell", "chromium"})
         run: list[list[str]]
         fonts = True
 
@@ -32,7 +35,7 @@ def machine(monkeypatch):
         if command[0] == "fc-list":
             return "Noto" if machine.fonts else ""
         machine.run.append(command)
-        if "chromium" in command:
+        if machine.sold & set(command):
             machine.there = machine.appears
         return ""
 
@@ -57,7 +60,29 @@ def test_root_on_debian_gets_debians_with_fonts_after_an_update(machine):
     update, install = machine.run
     assert update[:2] == ["apt-get", "update"]
     assert install[:2] == ["apt-get", "install"]
-    assert {"chromium", "fonts-noto-color-emoji", "fonts-noto-cjk"} <= set(install)
+    assert {"chromium-headless-shell", "fonts-noto-color-emoji", "fonts-noto-cjk"} <= set(install)
+
+
+def test_a_debian_without_the_one_without_windows_has_the_other(machine):
+    machine.sold = {"chromium"}
+    assert find_chromium.main() == 0
+    assert [
+        set(command) & {"chromium-headless-shell", "chromium"} for command in machine.run if "install" in command
+    ] == [
+        {"chromium-headless-shell"},
+        {"chromium"},
+    ]
+
+
+@pytest.mark.parametrize("there", [["chromium"], ["chromium-headless-shell"], ["chromium", "chromium-headless-shell"]])
+def test_of_the_systems_the_one_without_windows_comes_first(monkeypatch, tmp_path, there):
+    for name in there:
+        (tmp_path / name).touch()
+    found = {name: str(tmp_path / name) for name in there}
+    monkeypatch.delenv("LMLAB_CHROMIUM", raising=False)
+    monkeypatch.setattr(chromium.shutil, "which", found.get)
+    nowhere = SimpleNamespace(chromium=SimpleNamespace(executable_path=str(tmp_path / "none")))
+    assert chromium.chromium_path(nowhere) == found[there[-1]]
 
 
 def test_everybody_else_gets_playwrights(machine, monkeypatch):
