@@ -110,9 +110,11 @@ def test_keys_walk_tensors_and_rows_and_zero_them(page, file):
 def test_reset_at_once_after_a_key_leaves_nothing_zero(page, file):
     file.root.locator(".lm-picture [role=option][tabindex='0']").focus()
     file.press("ArrowDown", "z", "z", "r")
+    as_made = [[], 0, "embedding.weight"]
+    page.expect("[w.edits, w.row, w.tensor]", as_made)
     file.expect_readout("Row 0 of embedding")
     page.page.wait_for_timeout(300)
-    assert page.ask("[w.edits, w.row, w.tensor]") == [[], 0, "embedding.weight"]
+    assert page.ask("[w.edits, w.row, w.tensor]") == as_made
     assert file.error() == ""
 
 

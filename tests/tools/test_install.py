@@ -89,6 +89,14 @@ def test_the_development_tools_include_what_the_labs_need(checkout, monkeypatch)
     assert commands[1][-1] == ".[bench,dev]"
 
 
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_where_it_is_used_once_nothing_is_compiled_ahead(checkout, monkeypatch, ci):
+    commands, _, _ = checkout
+    monkeypatch.setenv("CI", ci)
+    make(monkeypatch, "--extras", "dev")
+    assert ("--no-compile" in commands[0]) is bool(ci)
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_setting_installs_again(checkout, monkeypatch, name):
     commands, _, folder = checkout
