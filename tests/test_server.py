@@ -125,6 +125,7 @@ def test_other_internals_are_a_warning_never_an_error(monkeypatch):
     assert "40 ms" in warnings[0]
 
 
+@pytest.mark.slow
 def test_jupyter_server_loads_it_without_torch_or_widgets(tmp_path):
     """In a process of its own, switched on as ``lmlab lab`` does."""
     (switch,) = [a for a in Session(tmp_path, None).arguments() if "jpserver_extensions" in a]

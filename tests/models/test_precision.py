@@ -204,6 +204,7 @@ def test_auto_measures_for_real() -> None:
     assert float(kl) / 40 < 2 * MAX_KL
 
 
+@pytest.mark.slow
 def test_memory_of_its_own_is_that_of_the_packed_weights() -> None:
     """In a process of its own: what at_precision adds once the pieces that it worked with are gone."""
     script = """

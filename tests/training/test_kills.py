@@ -109,6 +109,7 @@ def judge_full_disk(runs: list[dict[str, Any]], said: str) -> None:
             assert run["lines"] == 12, "lines that found no room are written when there is"
 
 
+@pytest.mark.slow
 @forks
 def test_files_that_cannot_grow_leave_the_old_checkpoint_and_training_goes_on(tmp_path: Path) -> None:
     runs = child("tests.training.full_disk", tmp_path, "limit", "0", "9000", "30000")
@@ -117,6 +118,7 @@ def test_files_that_cannot_grow_leave_the_old_checkpoint_and_training_goes_on(tm
     judge_full_disk(runs, "File too large")
 
 
+@pytest.mark.slow
 @forks
 def test_a_disk_that_is_really_full_leaves_the_old_checkpoint_and_training_goes_on(tmp_path: Path) -> None:
     """On a file system of 600 KB, in a mount namespace of its own, which vanishes with the process."""
@@ -154,6 +156,7 @@ def test_stopped_in_the_middle_of_a_save_it_ends_within_a_second_with_that_check
     assert latest.name == f"step-{run.state.step:06d}" == "step-000005"
 
 
+@pytest.mark.slow
 def test_stopped_in_the_very_first_step_it_ends_within_a_second() -> None:
     """In a fresh process: whatever the first step of an optimizer loads is loaded before the run starts."""
     code = (
