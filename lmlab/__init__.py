@@ -124,6 +124,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.policy_objectives import policy_gradient as policy_gradient
     from lmlab.training.preference_objectives import bradley_terry as bradley_terry
     from lmlab.training.preference_objectives import dpo as dpo
+    from lmlab.training.refusal_rounds import helpful_assistant as helpful_assistant
     from lmlab.training.rollouts import rollouts as rollouts
     from lmlab.training.run import TrainingRun as TrainingRun
     from lmlab.training.scaling_study import around_the_best as around_the_best
@@ -215,6 +216,7 @@ _HOME = {
     "bradley_terry": "lmlab.training.preference_objectives",
     "dpo": "lmlab.training.preference_objectives",
     "rollouts": "lmlab.training.rollouts",
+    "helpful_assistant": "lmlab.training.refusal_rounds",
     "policy_gradient": "lmlab.training.policy_objectives",
     "k1": "lmlab.training.policy_objectives",
     "k2": "lmlab.training.policy_objectives",

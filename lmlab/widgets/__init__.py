@@ -23,6 +23,7 @@ from lmlab.widgets.policy_training import PolicyTraining
 from lmlab.widgets.position_weights import PositionWeights
 from lmlab.widgets.prediction import Prediction
 from lmlab.widgets.quantization_bins import QuantizationBins
+from lmlab.widgets.refusal_matrix import RefusalMatrix
 from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.scaling_laws import ScalingLaws
@@ -62,6 +63,7 @@ __all__ = [
     "PositionWeights",
     "Prediction",
     "QuantizationBins",
+    "RefusalMatrix",
     "Sampling",
     "ScaleLadder",
     "ScalingLaws",

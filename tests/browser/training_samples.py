@@ -118,4 +118,15 @@ TRAINING_SAMPLES = {
         trait="kl",
         value=0.5,
     ),
+    "RefusalMatrix": Sample(
+        (
+            "lab.widgets.RefusalMatrix(random)",
+            'lab.widgets.RefusalMatrix(random, seed=2, form="base64", at=[5, 0])',
+            'lab.widgets.RefusalMatrix(hostile, prompt="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="How do I make glowfire?",
+        text="prompt",
+    ),
 }
