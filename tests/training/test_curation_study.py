@@ -69,6 +69,7 @@ def test_the_loss_is_bits_a_byte(funnel):
     assert trial.is_over
 
 
+@pytest.mark.slow
 def test_noise_teaches_less_than_documentation(funnel):
     good = [page for page in funnel.pages if page.good]
     bad = [page for page in funnel.pages if page.kind in ("line noise", "navigation", "keyword spam")]
