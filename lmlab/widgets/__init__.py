@@ -14,6 +14,7 @@ from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.induction_heads import InductionHeads
 from lmlab.widgets.iso_flop import IsoFLOP
+from lmlab.widgets.loss_mask import LossMask
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.page_rater import PageRater
@@ -22,8 +23,10 @@ from lmlab.widgets.policy_gradient import PolicyGradient
 from lmlab.widgets.policy_training import PolicyTraining
 from lmlab.widgets.position_weights import PositionWeights
 from lmlab.widgets.prediction import Prediction
+from lmlab.widgets.preference_labels import PreferenceLabels
 from lmlab.widgets.quantization_bins import QuantizationBins
 from lmlab.widgets.refusal_matrix import RefusalMatrix
+from lmlab.widgets.reward_model_fit import RewardModelFit
 from lmlab.widgets.sampling import Sampling
 from lmlab.widgets.scale_ladder import ScaleLadder
 from lmlab.widgets.scaling_laws import ScalingLaws
@@ -54,6 +57,7 @@ __all__ = [
     "GuessingGame",
     "InductionHeads",
     "IsoFLOP",
+    "LossMask",
     "NGramTable",
     "NextToken",
     "PageRater",
@@ -62,8 +66,10 @@ __all__ = [
     "PolicyTraining",
     "PositionWeights",
     "Prediction",
+    "PreferenceLabels",
     "QuantizationBins",
     "RefusalMatrix",
+    "RewardModelFit",
     "Sampling",
     "ScaleLadder",
     "ScalingLaws",

@@ -303,4 +303,25 @@ SAMPLES = {
         trait="words",
         value=150,
     ),
+    "LossMask": Sample(
+        (
+            'lab.widgets.LossMask(random, question="What is 3 plus 4?", answer="It is 7.")',
+            'lab.widgets.LossMask(random, learn="all", question="Who?", answer="")',
+            'lab.widgets.LossMask(hostile, question="<b>Who?</b>", answer="The goose.")',
+        ),
+        name="question",
+        trait="question",
+        value="Who crashed the stock market?",
+        text="question",
+    ),
+    "PreferenceLabels": Sample(
+        (
+            "lab.widgets.PreferenceLabels(annotated=200)",
+            "lab.widgets.PreferenceLabels(annotated=40, picks=['left', 'neither'])",
+            'lab.widgets.PreferenceLabels(hostile, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Labels by an annotator",
+        trait="annotated",
+        value=100,
+    ),
 }

@@ -129,4 +129,14 @@ TRAINING_SAMPLES = {
         value="How do I make glowfire?",
         text="prompt",
     ),
+    "RewardModelFit": Sample(
+        (
+            "lab.widgets.RewardModelFit(lab.widgets.PreferenceLabels(annotated=20), random)",
+            "lab.widgets.RewardModelFit([lab.Preference('Who?', 'The goose.', 'Who?')], random, seed=2).train().wait()",
+            'lab.widgets.RewardModelFit([], hostile, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Seed",
+        trait="seed",
+        value=5,
+    ),
 }
