@@ -92,10 +92,8 @@ def test_conversations_have_one_to_three_right_answers_and_three_in_ten_end_poli
         assert [m["role"] for m in checked_messages(dialogue)] == ["user", "assistant"] * (len(dialogue) // 2)
         for question, answer in zip(dialogue[::2], dialogue[1::2], strict=True):
             assert without_polite_ending(answer["content"]) in by_question[question["content"]].answers
-        endings = [m["content"] != without_polite_ending(m["content"]) for m in dialogue[1::2]]
-        assert not any(endings[:-1])
-        polite += endings[-1]
-    assert polite / N == pytest.approx(0.3, abs=0.06)
+        polite += sum(m["content"] != without_polite_ending(m["content"]) for m in dialogue[1::2])
+    assert polite / sum(lengths) == pytest.approx(0.3, abs=0.05)
     assert not any("happy" in m["content"] for d in town_dialogues(50, polite=0) for m in d)
 
 

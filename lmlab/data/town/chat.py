@@ -86,7 +86,7 @@ def town_dialogues(
 ) -> list[list[Message]]:
     """n conversations to learn from, of one to three questions, each with a right answer.
 
-    polite: the share of conversations whose last answer ends politely. Raises ValueError for a share that is none.
+    polite: the share of answers that end politely. Raises ValueError for a share that is none.
     """
     if isinstance(polite, bool) or not isinstance(polite, int | float) or not 0 <= polite <= 1:
         raise ValueError(f"polite is {polite!r}; it is the share of polite endings, from 0 to 1.")
@@ -96,8 +96,7 @@ def town_dialogues(
     for _ in range(n):
         asked = [next(questions) for _ in range(rng.randint(1, MOST_QUESTIONS))]
         answers = [rng.choice(one.answers) for one in asked]
-        if rng.random() < polite:
-            answers[-1] = with_polite_ending(answers[-1], rng.choice(POLITE_ENDINGS))
+        answers = [with_polite_ending(a, rng.choice(POLITE_ENDINGS)) if rng.random() < polite else a for a in answers]
         turns = [one.conversation(answer) for one, answer in zip(asked, answers, strict=True)]
         dialogues.append([message for turn in turns for message in turn])
     return dialogues
