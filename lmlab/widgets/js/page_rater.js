@@ -18,7 +18,7 @@ function picture(ctx) {
         if (c && c !== "-") kids.push(text(x + w / 2, y + row * .64, c, {"text-anchor": "middle", class: "mono", style: `font-size:${Math.min(note, w * .7)}px;fill:${r === 0 ? "var(--on-you)" : r === 1 && c === "k" ? "var(--on-m1)" : "var(--ink)"}`})); }
     });
     for (let i = 0; i < n; i++) { const x = left + i * w, here = i === v.number - 1;
-      if (w >= note * 1.1 || i % 5 === 4 || !i) kids.push(text(x + w / 2, note, i + 1, {"text-anchor": "middle", class: here ? "bold" : "s", style: `font-size:${P ? Math.min(note, 28) : note}px`}));
+      if (w >= note * 1.6 || i % 5 === 4 || !i) kids.push(text(x + w / 2, note, i + 1, {"text-anchor": "middle", class: here ? "bold" : "s", style: `font-size:${P ? Math.min(note, 28) : note}px`}));
       if (here) kids.push(rect(x, top - 1, w, 3 * row + 2, "none", {stroke: "var(--ink)", "stroke-width": 2 * S, rx: 4}));
       marks.push(s("g", {role: "option", tabindex: here ? 0 : -1, "aria-selected": here, "aria-label": `page ${i + 1}: ${ROWS.map(([name, f]) => `${name} ${{k: "keep", d: "drop", "-": "not rated"}[v[f][i]] || "covered"}`).join(", ")}`, ...KEYS, onclick: () => go(i)}, rect(x, 0, w, top + 3 * row, "transparent", {class: "hit", style: "cursor:pointer"}))); }
     const held = grid.contains(document.activeElement);
