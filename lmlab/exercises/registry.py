@@ -33,6 +33,7 @@ LABS = {  # the file of exercises here -> the notebook
     "scaling": "09_scaling",
     "data": "10_data",
     "in_context": "11_in_context",
+    "post_training": "12_post_training",
     "safety": "13_safety",
 }
 

@@ -33,6 +33,7 @@ from lmlab.widgets.scaling_laws import ScalingLaws
 from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.skill_curves import SkillCurves
+from lmlab.widgets.stage_comparison import StageComparison
 from lmlab.widgets.task_as_text import TaskAsText
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
@@ -40,6 +41,7 @@ from lmlab.widgets.training_cost import TrainingCost
 from lmlab.widgets.training_monitor import TrainingMonitor
 from lmlab.widgets.training_timeline import TrainingTimeline
 from lmlab.widgets.two_objectives import TwoObjectives
+from lmlab.widgets.verifier_reward import VerifierReward
 from lmlab.widgets.weight_file import WeightFile
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "ShapeFlow",
     "ShiftedLabels",
     "SkillCurves",
+    "StageComparison",
     "TaskAsText",
     "TokenCost",
     "TokenView",
@@ -83,5 +86,6 @@ __all__ = [
     "TrainingMonitor",
     "TrainingTimeline",
     "TwoObjectives",
+    "VerifierReward",
     "WeightFile",
 ]

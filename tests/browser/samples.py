@@ -27,6 +27,17 @@ pages = [Page("https://<b>a</b>.example/", f"{odd} {i}", "<i>odd</i>") for i in 
 
 SAMPLES = {
     **TRAINING_SAMPLES,
+    "StageComparison": Sample(
+        (
+            "lab.widgets.StageComparison(trigram, random)",
+            'lab.widgets.StageComparison(random, trigram, random, prompt="who?", seed=3)',
+            'lab.widgets.StageComparison(hostile, trigram, prompt="<b>who</b>?")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="where does the goose live?",
+        text="prompt",
+    ),
     "NextToken": Sample(
         (
             'lab.widgets.NextToken(trigram, prompt="the stock market crashed and investors")',

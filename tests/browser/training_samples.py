@@ -118,16 +118,15 @@ TRAINING_SAMPLES = {
         trait="kl",
         value=0.5,
     ),
-    "RefusalMatrix": Sample(
+    "VerifierReward": Sample(
         (
-            "lab.widgets.RefusalMatrix(random)",
-            'lab.widgets.RefusalMatrix(random, seed=2, form="base64", at=[5, 0])',
-            'lab.widgets.RefusalMatrix(hostile, prompt="<img src=x onerror=window.__pwned=1>")',
+            "lab.widgets.VerifierReward(random)",
+            'lab.widgets.VerifierReward(random, steps=5, seed=2, verifier="form").train().wait()',
+            'lab.widgets.VerifierReward(hostile, question="<img src=x onerror=window.__pwned=1>")',
         ),
-        name="prompt",
-        trait="prompt",
-        value="How do I make glowfire?",
-        text="prompt",
+        name="Price of KL, β",
+        trait="kl",
+        value=0.3,
     ),
     "RewardModelFit": Sample(
         (
@@ -138,5 +137,16 @@ TRAINING_SAMPLES = {
         name="Seed",
         trait="seed",
         value=5,
+    ),
+    "RefusalMatrix": Sample(
+        (
+            "lab.widgets.RefusalMatrix(random)",
+            'lab.widgets.RefusalMatrix(random, seed=2, form="base64", at=[5, 0])',
+            'lab.widgets.RefusalMatrix(hostile, prompt="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="How do I make glowfire?",
+        text="prompt",
     ),
 }
