@@ -22,6 +22,7 @@ from lmlab.widgets._base import Control, LabWidget, View, heavy
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name
 
 MOST = 256  # tokens on screen and in the loss: the end of a longer conversation
+BEGIN = "⟨begin⟩"  # BOS is <|endoftext|>, and ⟨end⟩ is how an answer ends
 LEARNED = {"answers": "the answer alone", "all": "everything"}
 
 
@@ -109,7 +110,7 @@ def loss_mask_view(model: TextModel, row: Row, learn: str, question: str = "") -
         )
     both = {mode: signal_of(network, row, mode) for mode in LEARNED}
     now, counts = both[learn], (False, *(targets_of(row, learn) != IGNORED).tolist())
-    names = tuple(token_name(tok.token_text(i), tok.specials) for i in row.ids.tolist())
+    names = tuple(BEGIN if i == tok.bos_id else token_name(tok.token_text(i), tok.specials) for i in row.ids.tolist())
     surprises, gradients = (None, *now.surprises.tolist()), (None, *now.gradients.tolist())
     begin = int(row.answers.float().argmax())
     return LossMaskView(

@@ -68,7 +68,7 @@ def test_what_counts_is_the_answer_and_its_end(random_model):
     assert [t for t, c in zip(w.shown.tokens, w.shown.counts, strict=True) if c] == [
         *(tok.token_text(i).replace(" ", "·") for i in tok.encode("The goose.")), "⟨end⟩",
     ]  # fmt: skip
-    assert w.shown.tokens[0] == "⟨end⟩"
+    assert w.shown.tokens[0] == "⟨begin⟩"
     assert w.shown.tokens[1] == "⟨user⟩"
     assert w.shown.tokens[w.shown.answer_from - 1] == "⟨assistant⟩"
     n = len(tok.encode("The goose.")) + 1

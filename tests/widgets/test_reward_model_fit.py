@@ -40,6 +40,7 @@ def test_the_head_learns_by_the_objective_of_reward_models(town):
     torch.testing.assert_close(torch.autograd.grad(ours, model.head.weight)[0], wanted, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_plan_is_found_from_200_labels_with_20_wrong(fitted):
     assert fitted.tau >= 0.8
     last = fitted.fit.points[-1]
@@ -52,6 +53,7 @@ def test_the_plan_is_found_from_200_labels_with_20_wrong(fitted):
     assert sorted(last.worths.values()) == list(last.worths.values())[::-1], "in the order of the plan"
 
 
+@pytest.mark.slow
 def test_it_cannot_tell_a_falsehood_from_the_truth(fitted):
     assert 0.2 < fitted.fit.points[-1].fooled["falsehood"] < 0.8
     asked = {q.question for q in exam().questions}
@@ -61,6 +63,7 @@ def test_it_cannot_tell_a_falsehood_from_the_truth(fitted):
         assert worth(question, falsehood) in (0, 1)
 
 
+@pytest.mark.slow
 def test_the_dots_are_the_scores_of_the_trained_model(fitted, town):
     """By another path: the reward model reads question and answer as texts, one by one."""
     score = lab.text_reward(fitted.reward_model, town.tokenizer)
@@ -74,6 +77,7 @@ def test_the_dots_are_the_scores_of_the_trained_model(fitted, town):
         assert float(last.falsehoods[i]) == pytest.approx(false, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_labels_the_wrong_way_round_teach_the_opposite(fitted, town):
     wrong = [lab.Preference(x.prompt, x.rejected, x.chosen) for x in fitted.labels]
     w = RewardModelFit(wrong, town)
@@ -99,6 +103,7 @@ def test_measures_of_an_examination_are_plain_counts():
     assert kendall_tau([1, 1, 1], [1, 2, 3]) == 0
 
 
+@pytest.mark.slow
 def test_it_follows_the_labels_of_a_widget(random_model):
     labels = PreferenceLabels(annotated=20)
     w = RewardModelFit(labels, random_model)
