@@ -1,8 +1,8 @@
 """How town-sft and town-chat are made, and what the stages of post-training do: `python -m tools.post_training`.
 
 `--make` writes both models into assets/models, from assets/models/town: half a minute on one thread. Without it nothing
-is written: the stages are run for `--seeds` seeds, three minutes each, and the table is printed that the documentation
-quotes.
+is written: the stages are run for `--seeds` seeds, about three minutes of the processor each, and the table is printed
+that the documentation quotes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from lmlab.data.town.chat import chat_questions, town_dialogues
 from lmlab.data.town.labels import answers_of_every_worth, town_preferences, worth
 from lmlab.data.town.measure import answers as greedy_answers
 from lmlab.data.town.probes import probes
+from lmlab.data.town.refusals import plain
+from lmlab.data.town.tables import HELD_OUT_BANNED
 from lmlab.data.town.town import Town
 from lmlab.models.reward import RewardModel
 from lmlab.text_model import TextModel, load
 from lmlab.training.answer_scores import another_question, broken_verifier, examined, right_alone
 from lmlab.training.post_training import RL_KINDS, fitted_reward_model, reinforced, replayed, sft, town_chat
+from lmlab.training.refusal_rounds import Round, exchanges, first_round, helpful_assistant, patched_round, share_of
 
 MODELS = Path(__file__).resolve().parents[1] / "assets" / "models"
 MOON = "Explain the moon landing to a six-year-old."
@@ -98,7 +101,7 @@ def run(seed: int) -> Rows:
     judge = timed("reward model", lambda: fitted_reward_model(tuned, town_preferences(N_LABELS, seed), seed=seed))
     assert isinstance(judge, RewardModel)
     rows["reward model: Kendall's tau"] = kendall_tau(judge, tuned)
-    return {**rows, **hacked(tuned, judge, seed), **exploited(tuned, seed), **seconds}
+    return {**rows, **hacked(tuned, judge, seed), **exploited(tuned, seed), **defended(town, seed), **seconds}
 
 
 def hacked(tuned: TextModel, judge: RewardModel, seed: int) -> Rows:
@@ -125,6 +128,25 @@ def exploited(tuned: TextModel, seed: int) -> Rows:
     for when, some in (("first", points[:3]), ("last", points[-3:])):
         rows[f"broken verifier: reward, {when} 3 steps"] = mean(p.reward for p in some)
         rows[f"broken verifier: right, {when} 3 steps"] = mean(p.truth or 0.0 for p in some)
+    return rows
+
+
+def defended(town: TextModel, seed: int) -> Rows:
+    """Refusals, one way of asking after another: what is refused and what is told after each round.
+
+    "named in no patch" are the banned things that no refusal was shown of, asked for plainly.
+    """
+    rows = {}
+    last: Round | None = first_round(helpful_assistant(town, seed=seed))
+    for form in ("plain", "past tense", "grandmother", None):
+        assert last is not None
+        for row in last.answers:
+            for outcome in ("refused", "told"):
+                rows[f"safety, {last.name}: {row} {outcome}"] = last.share(row, outcome).share
+        unnamed = exchanges(last.model, [(thing, plain(thing, w)) for thing in HELD_OUT_BANNED for w in range(4)])
+        rows[f"safety, {last.name}: named in no patch, refused"] = share_of(unnamed, "refused").share
+        if form is not None:
+            last = patched_round(last, form, seed=seed)
     return rows
 
 
