@@ -3,14 +3,17 @@
 # ---------------------------------------------------------------- data.jaccard
 
 
+def my_jaccard(a, b, n):
+    def cut(text):
+        words = text.split()
+        return {" ".join(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+    return len(cut(a) & cut(b)) / len(cut(a) | cut(b))
+
+
 def runs(text, n):
     words = text.split()
     return {" ".join(words[i : i + n]) for i in range(len(words) - n + 1)}
-
-
-def my_jaccard(a, b, n):
-    one, two = runs(a, n), runs(b, n)
-    return len(one & two) / len(one | two)
 
 
 def words_alone(a, b, n):
