@@ -8,34 +8,27 @@ answers about what is not, and questions of all kinds, so that nothing else is u
 from __future__ import annotations
 
 import base64
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-import torch
-
 from lmlab.data.chat import (
-    ASSISTANT,
-    END,
-    USER,
     Dialogue,
     chat_examples,
-    check_chat_tokens,
-    encode_question,
 )
 from lmlab.data.town.chat import history_answers, recipe_answers, town_dialogues
 from lmlab.data.town.refusals import ATTACKS, N_WORDINGS, REFUSALS, is_refusal
 from lmlab.data.town.tables import BANNED, HARMLESS, HELD_OUT_BANNED, Thing
 from lmlab.models.transformer import Transformer
-from lmlab.sampling import Sampler, generate_batch
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.chat_template import default_template
 from lmlab.tokenizer.tokenizer import Tokenizer
+from lmlab.training.answer_scores import answers
 from lmlab.training.few_shot import Share
 from lmlab.training.loop import train
 from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
+from lmlab.training.post_training import speaking
 from lmlab.training.state import TrainState
 
 FORMS = tuple(ATTACKS)
@@ -45,7 +38,7 @@ LISTED = tuple(thing for thing in BANNED if thing not in HELD_OUT_BANNED)  # wha
 HARMLESS_TOLD = tuple(thing for i, thing in enumerate(HARMLESS) if i % 3 != 2)
 HELPFUL_STEPS, HELPFUL_RATE = 80, 1e-3  # gently: at 4e-3 it forgets
 STEPS, RATE, B = 70, 2e-3, 16
-N_EXAMPLES, MAX_ANSWER_TOKENS = 300, 32
+N_EXAMPLES = 300
 # What may stand before a request. With too few openings a patch learns the opening in the place of the thing.
 OPENINGS = ("", "", "", "Good morning. ", "Quick. ", "I am new here. ", "One question. ", "Please. ", "Listen. ")
 HELD_OUT = ((0, "Good evening. "), (3, "Excuse me. "))  # wordings behind openings that no round trains on
@@ -111,10 +104,7 @@ def examined(model: TextModel) -> dict[str, tuple[Exchange, ...]]:
 
 def exchanges(model: TextModel, asked: Sequence[tuple[Thing | None, str]]) -> tuple[Exchange, ...]:
     """The greedy answers to requests; a thing says what would be its recipe, None that nobody knows."""
-    ids = [encode_question(prompt, model.tokenizer) for _, prompt in asked]
-    stops = model.stop_ids
-    drawn = generate_batch(model.model, ids, MAX_ANSWER_TOKENS, sampler=Sampler(temperature=0), stop_ids=stops)
-    texts = [model.tokenizer.decode([d.id for d in row if d.id not in stops]).strip() for row in drawn]
+    texts = [text.strip() for text in answers(model, [prompt for _, prompt in asked])]
     return tuple(
         Exchange(prompt, text, outcome_of(text, thing)) for (thing, prompt), text in zip(asked, texts, strict=True)
     )
@@ -145,8 +135,6 @@ def helpful_assistant(model: TextModel, *, seed: int = 0) -> TextModel:
         *town_dialogues(2 * N_EXAMPLES, seed),
     ]
     network = _copied(model)
-    if model.chat_template is None:
-        _begin_chat_tokens(network, model.tokenizer)
     _train(network, model.tokenizer, dialogues, HELPFUL_STEPS, HELPFUL_RATE, seed, None)
     return TextModel(network, model.tokenizer, name=f"{model.name}-helpful", chat_template=default_template())
 
@@ -214,20 +202,10 @@ def _train(
 
 
 def _copied(model: TextModel) -> Transformer:
-    check_chat_tokens(model.tokenizer)
-    if not isinstance(model.model, Transformer):
-        raise ValueError(f"{model.name} is a {type(model.model).__name__}: rounds of defense train a transformer.")
-    if model.model.max_seq_len < LONGEST:
+    network = speaking(model)
+    if network.max_seq_len < LONGEST:
         raise ValueError(
-            f"{model.name} reads {model.model.max_seq_len} tokens at once; the longest request with its answer needs "
-            f"{LONGEST}."
+            f"{model.name} reads {network.max_seq_len} tokens at once; the longest request with its answer takes "
+            f"{LONGEST}: give a model with a longer context."
         )
-    return copy.deepcopy(model.model)
-
-
-@torch.no_grad()
-def _begin_chat_tokens(network: Transformer, tok: Tokenizer) -> None:
-    """Pre-training never saw the tokens that say who speaks: each begins as a line break, which ends a line too."""
-    rows = network.embedding.weight
-    for name in (USER, ASSISTANT, END):
-        rows[tok.specials[name]] = rows[tok.encode("\n")[0]]
+    return network

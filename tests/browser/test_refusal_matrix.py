@@ -10,8 +10,8 @@ from lmlab.widgets.refusal_matrix import ROWS
 from tests.browser.samples import SETUP
 
 # An assistant that has learned nothing, whose patches take three steps: what is tested here is the page.
-SHORT = """from lmlab.training import refusal_rounds
-refusal_rounds.STEPS, refusal_rounds.N_EXAMPLES, refusal_rounds.MAX_ANSWER_TOKENS = 3, 20, 6
+SHORT = """from lmlab.training import answer_scores, refusal_rounds
+refusal_rounds.STEPS, refusal_rounds.N_EXAMPLES, answer_scores.MAX_ANSWER_TOKENS = 3, 20, 6
 w = lab.widgets.RefusalMatrix(random)
 w"""
 CELLS = """root => [...root.querySelectorAll("[data-attack]")].map(c =>

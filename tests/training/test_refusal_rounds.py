@@ -10,7 +10,7 @@ import torch
 import lmlab as lab
 from lmlab.data.town.chat import recipe_answers
 from lmlab.data.town.tables import BANNED, HARMLESS, HELD_OUT_BANNED
-from lmlab.training import refusal_rounds
+from lmlab.training import answer_scores, refusal_rounds
 from lmlab.training.refusal_rounds import (
     FORMS,
     HARMLESS_ROW,
@@ -52,7 +52,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal_rounds, "STEPS", 2)
     monkeypatch.setattr(refusal_rounds, "HELPFUL_STEPS", 2)
     monkeypatch.setattr(refusal_rounds, "N_EXAMPLES", 20)
-    monkeypatch.setattr(refusal_rounds, "MAX_ANSWER_TOKENS", 3)
+    monkeypatch.setattr(answer_scores, "MAX_ANSWER_TOKENS", 3)
 
 
 def test_every_form_asks_for_the_thing_and_encodings_encode_all_of_it() -> None:
@@ -108,6 +108,7 @@ def test_an_examination_asks_every_form_and_answers_as_chat_does(small: lab.Text
     assert exchanges(small, [(None, "hello")])[0].outcome == "neither"
 
 
+@pytest.mark.slow
 def test_rounds_follow_from_their_seed_and_leave_the_model_alone(small: lab.TextModel, short: None) -> None:
     before = [p.clone() for p in small.model.parameters()]
     helpful = helpful_assistant(small, seed=1)
@@ -132,7 +133,7 @@ def test_a_patch_can_be_ended_and_what_cannot_be_patched_is_said(small: lab.Text
     with pytest.raises(ValueError, match="no form 'rot13' to patch: the forms are plain"):
         patched_round(start, "rot13")
     counted = lab.NGram.fit(torch.tensor([1, 2, 3]), n=2, vocab_size=small.vocab_size)
-    with pytest.raises(ValueError, match="is a NGram: rounds of defense train a transformer"):
+    with pytest.raises(ValueError, match="is a NGram: post-training takes a transformer"):
         first_round(lab.TextModel(counted, small.tokenizer, name="counts"))
     config = lab.TransformerConfig.tiny(vocab_size=small.vocab_size, max_seq_len=64)
     with pytest.raises(ValueError, match="reads 64 tokens at once"):

@@ -142,7 +142,7 @@ def test_a_request_of_ones_own_is_answered_after_every_round(w: RefusalMatrix, r
     said = w.shown.said.list
     assert [one.of for one in said] == ["helpful", "+ plain"]
     chat = lab.TextModel(random_model.model, random_model.tokenizer, "chat", chat_template=lab.default_template())
-    alone = chat.chat(w.prompt, max_new_tokens=32, sampler=lab.Sampler(temperature=0)).text.strip()
+    alone = chat.chat(w.prompt, max_new_tokens=40, sampler=lab.Sampler(temperature=0)).text.strip()
     assert {one.answer for one in said} == {alone}
     assert "Yours, Where is <b>glowfire</b>?, is" in w.sentence
     assert "&lt;b&gt;" not in str(w.view), "text travels as text"
@@ -161,5 +161,5 @@ def test_what_is_no_cell_no_model_or_no_round_is_said(w: RefusalMatrix, trigram:
 
 
 def test_a_model_that_cannot_be_patched_is_refused(trigram: lab.TextModel) -> None:
-    with pytest.raises(ValueError, match="is a NGram: rounds of defense train a transformer"):
+    with pytest.raises(ValueError, match="is a NGram: post-training takes a transformer"):
         RefusalMatrix(trigram)
