@@ -27,7 +27,7 @@ function picture(ctx) {
       h("div", {class: "reads", style: {...box, height: lines(P ? 2.2 : 3.1), "margin-bottom": "calc(2*var(--u))", "line-height": 1.4}}, spans(stage.reads)),
       h("div", {class: "cap"}, "then comes, percent"), chart(stage, slot, width - 14 * S - 4, S),
       h("div", {class: "cap", style: {"margin-top": "calc(2*var(--u))"}}, "it writes"),
-      h("div", {class: "sample", style: {...box, height: lines(P ? 3 : 5.6), "line-height": 1.4, "font-weight": 700}}, stage.sample || "∅"));
+      h("div", {class: "sample", style: {...box, height: lines(P ? 4 : 5.6), "line-height": 1.4, "font-weight": 700}}, stage.sample || "∅"));
   }
 
   function draw(v) {
