@@ -24,8 +24,8 @@ _MOST_PADDING = 512
 
 
 def load(name: str | os.PathLike[str], precision: str = "fp32") -> TextModel:
-    """Open a model: "town" ships with the lab, and so do the assistants "town-sft" and "town-chat"; a folder, the folder
-    of a run, or a .gguf file; "smollm2" and "hub:org/name" once `lmlab fetch` has brought them.
+    """Open a model: "town" ships with the lab, and so do the assistants "town-sft" and "town-chat"; a folder, the
+    folder of a run, or a .gguf file; "smollm2" and "hub:org/name" once `lmlab fetch` has brought them.
 
     Never opens a connection: for what is not here, the error says so and what is. Weights of folders are mapped
     into memory, so that kernels share them. `precision` "bf16", "int8" or "int4" holds a smaller copy that writes
