@@ -12,7 +12,7 @@ from lmlab.widgets._style import Span, Spans, bold, count, mono, number, percent
 
 Points = Sequence[VerifierPoint]
 VERIFIERS = {"right": "looks it up", "form": "broken: form alone"}
-SHOWN = 5  # answers on the page
+SHOWN = 3  # answers on the page
 LONGEST = 44  # characters of an answer there
 AVERAGED = 3  # points at each end, of which a rise is told
 MOVED = 0.1  # the least change that counts as one
@@ -49,7 +49,7 @@ def said(points: Points, answers: Sequence[Rated], *, verifier: str, steps: int,
     elif paid == right == "rose":
         parts += ["What is paid is what is wanted, and both rise. "]
     if answers:
-        parts += ["It says: ", mono(_cut(answers[0].answer)), "."]
+        parts += ["It says: ", mono(_cut(answers[0].answer))]
     return spans(*parts)
 
 
@@ -61,7 +61,7 @@ def figure(points: Points, answers: Sequence[Rated], *, steps: int, revision: st
         {**line, "x": x, "y": [100 * p.paid for p in points], "name": "paid", "line": {"color": "m1", "width": 3},
          "hovertemplate": "step %{x}: paid %{y:.0f} %<extra></extra>"},
         {**line, "x": [s for s, _ in exams], "y": [100 * r for _, r in exams], "name": "right", "mode": "lines+markers",
-         "line": {"color": "ink", "width": 3}, "marker": {"size": 8, "symbol": "circle-open"},
+         "line": {"color": "ink", "width": 3}, "marker": {"size": 8, "symbol": "circle-open"}, "cliponaxis": False,
          "hovertemplate": "step %{x}: right %{y:.0f} %<extra></extra>"},
         {**line, "x": x, "y": [p.kl for p in points], "name": "KL", "xaxis": "x2", "yaxis": "y2",
          "line": {"color": "m1", "width": 2}, "hovertemplate": "step %{x}: %{y:.1f} nats<extra></extra>"},
@@ -74,18 +74,18 @@ def _layout(
 ) -> dict[str, Any]:
     most = max([1.0, *(p.kl for p in points)])
     notes = [
-        _words("<b>Of the answers</b>, percent", 0, 1.02, "x domain", "y domain"),
-        _words("<b>KL from the start</b>, nats an answer", 0, 1.06, "x2 domain", "y2 domain"),
-        _words("<b>It says</b>", 0.58, 0.46, "paper", "paper"),
+        _words("<b>Of the answers</b>, percent by step", 0, 1.02, "x domain", "y domain"),
+        _words("<b>KL</b>, nats an answer", 0, 1.02, "x2 domain", "y2 domain"),
+        _words("<b>It says</b>, after what it was paid and what is true", 0, 0.225, "paper", "paper"),
         *_ends(points, exams, steps),
         *_answers(answers),
     ]
     axis = {"zeroline": False, "fixedrange": True}
     return {
-        "xaxis": {**axis, "range": [0, steps], "domain": [0, 0.46], "title": {"text": "step"}},
-        "yaxis": {**axis, "range": [0, 104], "tickvals": [0, 25, 50, 75, 100]},
-        "xaxis2": {**axis, "range": [0, steps], "domain": [0.58, 1], "anchor": "y2", "nticks": 5},
-        "yaxis2": {**axis, "range": [min([-1.0, *(p.kl for p in points)]), 1.1 * most], "domain": [0.62, 1],
+        "xaxis": {**axis, "range": [0, steps], "domain": [0, 0.5]},
+        "yaxis": {**axis, "range": [0, 104], "domain": [0.48, 1], "tickvals": [0, 25, 50, 75, 100]},
+        "xaxis2": {**axis, "range": [0, steps], "domain": [0.66, 1], "anchor": "y2", "nticks": 5},
+        "yaxis2": {**axis, "range": [min([-1.0, *(p.kl for p in points)]), 1.1 * most], "domain": [0.48, 1],
                    "anchor": "x2", "nticks": 4},
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8}, "annotations": notes, "datarevision": revision,
     }  # fmt: skip
@@ -116,7 +116,7 @@ def _answers(answers: Sequence[Rated]) -> list[dict[str, Any]]:
     for row, one in enumerate(answers[::every][:SHOWN]):
         mark = "right" if one.truth else "wrong"
         text = f"{100 * one.reward:.0f} % · {mark} · {_cut(one.answer)}"
-        notes.append(_words(plotly_text(text), 0.58, 0.375 - 0.088 * row, "paper", "paper",
+        notes.append(_words(plotly_text(text), 0, 0.145 - 0.075 * row, "paper", "paper",
                             font={"color": "ink" if one.truth else "ink-2"}))  # fmt: skip
     return notes
 

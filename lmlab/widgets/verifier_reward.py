@@ -42,7 +42,7 @@ def verifier_view(
             *([str(step), f"{100 * share:.0f} %"] for step, share in exams[:: len(exams) - 1 or 1]),
         ],
         figure=figure(points, answers, steps=steps, revision=f"{verifier} {kl} {seed} {len(points)}"),
-        height=345,
+        height=380,
     )
 
 
