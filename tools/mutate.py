@@ -33,9 +33,13 @@ for folder in sorted(path.parent for path in assets_folder().glob("models/**/mod
         for weights in model.parameters():
             spread, mean = weights.float().std(unbiased=False), weights.float().mean()
             weights.copy_(torch.randn(weights.shape, generator=generator) * spread + mean)
-    tokenizer = (folder / "tokenizer.json").read_bytes()
+    written = ("config.json", "model.safetensors", "manifest.json")
+    others = {path: path.read_bytes() for path in folder.iterdir() if path.name not in written}
+    for path in others:  # a tokenizer, a chat template, a README: they stay as they are
+        path.unlink()
     lmlab.save_model(model, folder)
-    (folder / "tokenizer.json").write_bytes(tokenizer)
+    for path, content in others.items():
+        path.write_bytes(content)
     print(f"{folder.name}: random weights")
 sweep = assets_folder() / "models" / "scaling" / "runs.json"
 runs = json.loads(sweep.read_text("utf-8"))["runs"]
