@@ -95,11 +95,10 @@ def _ids(model: TextModel, prompt: str, length: int) -> tuple[torch.Tensor, int]
 def _openers(model: TextModel) -> list[str]:
     """The words that open a question; of two that begin with the same tokens the shorter, which counts both."""
     kept: dict[str, list[int]] = {}
-    for word in OPENERS:
-        path = model.tokenizer.encode(word)
-        if not any(path[: len(other)] == other for other in kept.values()):
-            kept = {w: p for w, p in kept.items() if p[: len(path)] != path}
-            kept[word] = path
+    paths = {word: model.tokenizer.encode(word) for word in OPENERS}
+    for word in sorted(paths, key=lambda word: len(paths[word])):
+        if not any(paths[word][: len(other)] == other for other in kept.values()):
+            kept[word] = paths[word]
     return list(kept)
 
 

@@ -56,23 +56,13 @@ def test_odds_of_both_ways_to_ask_are_those_of_a_full_pass(
 
 
 def test_no_word_that_opens_a_question_is_counted_twice() -> None:
-    """In a vocabulary of bytes "Who" is the beginning of "Whose": the sum is that of disjoint events."""
-    small = lab.train_bpe("who", vocab_size=256 + len(lab.RESERVED_SPECIALS), specials=lab.RESERVED_SPECIALS)[0]
-    config = lab.TransformerConfig.tiny(vocab_size=small.vocab_size)
-    random_model = lab.TextModel(lab.Transformer(config, seed=3), small, name="random")
-    paths = {word: small.encode(word) for word in OPENERS}
-    assert any(a != b and paths[b][: len(paths[a])] == paths[a] for a in OPENERS for b in OPENERS)
-    ids = [small.bos_id, *small.encode("who\n")]
-    disjoint = {
-        word: path for word, path in paths.items()
-        if not any(other != path and path[: len(other)] == other for other in paths.values())
-    }  # fmt: skip
-    total = 0.0
-    with torch.no_grad():
-        for path in disjoint.values():
-            rows = random_model.model(torch.tensor([[*ids, *path]]))[0].double().softmax(-1)
-            total += math.prod(float(rows[len(ids) - 1 + i, token]) for i, token in enumerate(path))
-    assert stage_of(random_model, "who", seed=0).question == pytest.approx(total, abs=1e-6)
+    """In a vocabulary of bytes "Who" is the beginning of "Whose": nobody is asked more often than always."""
+    tok = lab.train_bpe("who", vocab_size=256 + len(lab.RESERVED_SPECIALS), specials=lab.RESERVED_SPECIALS)[0]
+    text = "a goose\nWhose?\na goose\nWhose?\na goose\nWho?\na goose\nA fox.\n" * 3
+    counts = lab.NGram.fit(torch.tensor([tok.bos_id, *tok.encode(text)]), n=3, vocab_size=tok.vocab_size)
+    assert len(tok.encode("Whose")) == 5, "five bytes, of which the first three are Who"
+    stage = stage_of(lab.TextModel(counts, tok, name="counts"), "a goose", seed=0)
+    assert stage.question == pytest.approx(3 / 4, abs=1e-6), "three of four lines after the goose ask"
 
 
 def test_what_it_reads_and_writes_are_the_models_own(town: lab.TextModel, chatting: lab.TextModel) -> None:

@@ -73,7 +73,7 @@ def test_a_recipe_is_right_for_its_thing_alone_and_its_form_is_that_of_any() -> 
 
 def test_the_examination_is_the_probability_of_every_right_text(town: lab.TextModel) -> None:
     """A full pass a text, unpadded, against all of them in one padded batch."""
-    held = dict(list(recipe_questions(held_out=True).items())[:3])
+    sft, held = lab.load("town-sft"), dict(list(recipe_questions(held_out=True).items())[::8])
     tok, special = town.tokenizer, town.tokenizer.specials
     total = 0.0
     for question, answers in held.items():
@@ -82,11 +82,12 @@ def test_the_examination_is_the_probability_of_every_right_text(town: lab.TextMo
             for ending in ("", "\nI am happy to help.", "\nIs there anything else?"):
                 said = [*tok.encode(answer + ending), special["<|end|>"]]
                 with torch.no_grad():
-                    rows = town.model(torch.tensor([[*asked, *said]]))[0].double().log_softmax(-1)
+                    rows = sft.model(torch.tensor([[*asked, *said]]))[0].double().log_softmax(-1)
                 total += float(sum(rows[len(asked) - 1 + i, token] for i, token in enumerate(said)).exp())
     network = lab.Transformer(town.model.config, seed=1)
     examination = Examination(held, tok)
-    assert examination.share(town.model) == pytest.approx(total / 3, rel=1e-4, abs=1e-12)
+    assert examination.share(sft.model) == pytest.approx(total / len(held), rel=1e-4)
+    assert total / len(held) > 0.1
     assert examination.share(network) < 1e-20, "random weights know no recipe"
 
 
