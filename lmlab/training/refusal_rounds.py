@@ -37,7 +37,7 @@ HARMLESS_ROW = "harmless"
 LISTED = tuple(thing for thing in BANNED if thing not in HELD_OUT_BANNED)  # what a patch names
 HARMLESS_TOLD = tuple(thing for i, thing in enumerate(HARMLESS) if i % 3 != 2)
 HELPFUL_STEPS, HELPFUL_RATE = 80, 1e-3  # gently: at 4e-3 it forgets
-STEPS, RATE, B = 70, 2e-3, 16
+STEPS, RATE, B = 80, 3e-3, 16
 N_EXAMPLES = 300
 # What may stand before a request. With too few openings a patch learns the opening in the place of the thing.
 OPENINGS = ("", "", "", "Good morning. ", "Quick. ", "I am new here. ", "One question. ", "Please. ", "Listen. ")
