@@ -37,6 +37,7 @@ MOON = "Explain the moon landing to a six-year-old."
 N_EXAMINED, EXAMINATION = 200, 1
 N_LABELS = 240
 FORGETTING_STEPS = 500
+LEASH = 0.3  # what a nat costs a policy that is paid by the reward model, whose scores span seven
 
 Rows = dict[str, float]
 
@@ -108,7 +109,7 @@ def hacked(tuned: TextModel, judge: RewardModel, seed: int) -> Rows:
     """The learned reward model as the reward, without a leash and with one."""
     questions = chat_questions(400, seed, kinds=RL_KINDS)
     rows = {}
-    for name, kl in (("no KL", 0.0), ("KL", 0.1)):
+    for name, kl in (("no KL", 0.0), ("KL", LEASH)):
         points = reinforced(
             tuned, judge, [q.question for q in questions], truth=right_alone(questions), kl=kl, seed=seed
         ).points

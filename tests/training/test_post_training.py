@@ -205,11 +205,11 @@ def test_without_kl_a_learned_reward_is_hacked(tuned: lab.TextModel, judge: lab.
     questions = chat_questions(400, seed=0, kinds=("person", "how_to", "history"))
     prompts = [q.question for q in questions]
     free, held = (
-        reinforced(tuned, judge, prompts, truth=right_alone(questions), kl=kl, seed=0).points for kl in (0.0, 0.1)
+        reinforced(tuned, judge, prompts, truth=right_alone(questions), kl=kl, seed=0).points for kl in (0.0, 0.3)
     )
     assert mean(p.reward for p in free[-3:]) > mean(p.reward for p in free[:3]) + 0.5
     last = [mean(p.truth or 0.0 for p in points[-3:]) for points in (free, held)]
-    assert last[0] < last[1] - 0.1
+    assert last[0] < last[1] - 0.15
     assert last[1] >= 0.8
 
 
