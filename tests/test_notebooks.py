@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import inspect
 import json
 import re
 import runpy
@@ -235,6 +236,16 @@ def solved(path: Path) -> nbformat.NotebookNode:
                     rf"def {stub}\(.*\):\n    \.\.\.\n", lambda _, s=stub: answers[s] + "\n", cell.source
                 )
     return notebook
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda p: p.stem)
+def test_a_right_answer_needs_nothing_but_what_its_lab_has(path):
+    known = {name.id for name in ast.walk(ast.parse("\n".join(code_of(path)))) if isinstance(name, ast.Name)}
+    for node in ast.walk(ast.parse("\n".join(code_of(path)))):
+        known |= {a.asname or a.name for a in getattr(node, "names", ()) if isinstance(a, ast.alias)}
+        known |= {node.name} if isinstance(node, ast.FunctionDef) else set()
+    for function in runpy.run_path(str(SOLUTIONS / f"{path.stem[:2]}.py"))["RIGHT"].values():
+        assert set(inspect.getclosurevars(function).globals) <= known, function.__name__
 
 
 # The checks meet every right answer in tests/exercises; here one lab runs, all by `make solved`.

@@ -1,13 +1,13 @@
 """Lab 12: for each exercise one right answer, and wrong ones with what the feedback must say about them."""
 
-from itertools import pairwise
-
 import torch
 
 # ---------------------------------------------------------------- post_training.loss_mask
 
 
 def my_loss_mask(ids, assistant, end):
+    from itertools import pairwise
+
     labels, speaking = [], False
     for now, following in pairwise(ids):
         if now == assistant:

@@ -1,6 +1,5 @@
 """Lab 13: for each exercise one right answer, and wrong ones with what the feedback must say about them."""
 
-import contextlib
 import math
 
 # ---------------------------------------------------------------- safety.two_errors
@@ -34,6 +33,7 @@ def one_error(answers, banned):
 
 def my_filter(prompt, banned):
     import base64
+    import contextlib
     import re
 
     readings = [prompt, prompt.translate(str.maketrans("431057", "aeiost"))]
@@ -70,6 +70,8 @@ def stops_whatever_has_digits(prompt, banned):
 
 
 def my_layers(misses, alarms):
+    import math
+
     return math.prod(misses), 1 - math.prod(1 - a for a in alarms)
 
 
