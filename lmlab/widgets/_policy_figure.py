@@ -79,8 +79,9 @@ def _traces(k: str, panel: Panel, points: Points, before: EarlierRun | None) -> 
         x, y = [p.step for p in before.points], [getattr(p, panel.field) for p in before.points]
         line = {"color": "quiet", "width": 1.5, "dash": "dash"}
         yield {**common, "mode": "lines", "x": x, "y": y, "name": f"{name} at β = {number(before.kl)}", "line": line}
-    if points:
-        x, y = [p.step for p in points], [getattr(p, panel.field) for p in points]
+    if points or before is None:
+        # Before the first step a point of nothing: plotly draws no axes around no point at all.
+        x, y = [p.step for p in points] or [0], [getattr(p, panel.field) for p in points] or [None]
         line = {"color": panel.color, "width": 3}
         yield {**common, "mode": "lines+markers", "x": x, "y": y, "name": name, "line": line, "marker": {"size": 5}}
 

@@ -8,7 +8,7 @@ from typing import Any
 from lmlab.training.policy_trial import Rated
 from lmlab.training.verifier_trial import VerifierPoint
 from lmlab.widgets._figure import plotly_text
-from lmlab.widgets._style import Span, Spans, bold, count, mono, number, percent, spans, visible
+from lmlab.widgets._style import NARROW, Span, Spans, bold, count, mono, number, percent, spans, visible
 
 Points = Sequence[VerifierPoint]
 VERIFIERS = {"right": "looks it up", "form": "broken: form alone"}
@@ -41,8 +41,8 @@ def said(points: Points, answers: Sequence[Rated], *, verifier: str, steps: int,
         )
     first, now, exams = points[0], points[-1], examined(points)
     parts: list[str | Span] = [f"Step {now.step} of {steps}: the verifier pays ", ("m1", percent(now.paid))]
-    parts += [f" (at first {percent(first.paid)}); about things never asked, ", bold(percent(exams[-1][1]))]
-    parts += [f" of the answers are right ({percent(exams[0][1])}). KL ", bold(f"{number(now.kl, 1)} nats"), ". "]
+    parts += [f" (at first {percent(first.paid)}); about things never asked, ", bold(_share(exams[-1][1]))]
+    parts += [f" of the answers are right ({_share(exams[0][1])}). KL ", bold(f"{number(now.kl, 1)} nats"), ". "]
     paid, right = went([p.paid for p in points], AVERAGED), went([r for _, r in exams], 1)
     if paid == "rose" and right == "fell":
         parts += ["It gets what it is paid for: the hole was found. "]
@@ -51,6 +51,10 @@ def said(points: Points, answers: Sequence[Rated], *, verifier: str, steps: int,
     if answers:
         parts += ["It says: ", mono(_cut(answers[0].answer))]
     return spans(*parts)
+
+
+def _share(value: float) -> str:
+    return percent(value) if value == 0 or value >= 1e-4 else f"under 0.01{NARROW}%"
 
 
 def figure(points: Points, answers: Sequence[Rated], *, steps: int, revision: str) -> dict[str, Any]:
