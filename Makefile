@@ -10,7 +10,7 @@ BROWSERS ?= 2
 # One thread by default where tests run: two cores shared by threads are slower than one, and numbers stay equal.
 TEST_ENV := CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONUTF8=1
 
-.PHONY: help lab present test lint unit notebooks noticed browser mutate solved bench gallery clean
+.PHONY: help lab present test lint unit notebooks noticed browser mutate by-hand bench gallery clean
 .PHONY: install-lab install-dev
 .NOTPARALLEL:
 
@@ -18,7 +18,7 @@ help:
 	@echo "make lab      open JupyterLab on the tour (make lab ARGS=--no-browser on a server)"
 	@echo "make test     everything that continuous integration runs"
 	@echo "make lint unit notebooks noticed browser   its parts"
-	@echo "make mutate solved   by hand: labs under random weights (LABS=02), and with their exercises solved"
+	@echo "make mutate by-hand   labs under random weights (LABS=02); labs solved, and trainings at their full length"
 	@echo "make bench    ratios against other libraries (docs/benchmarks.md)"
 
 lab: install-lab
@@ -49,8 +49,8 @@ noticed: install-dev
 mutate: install-dev
 	$(TEST_ENV) $(BIN)/python -m tools.mutate $(LABS)
 
-solved: install-dev
-	$(TEST_ENV) $(BIN)/python -m pytest tests/test_notebooks.py -k right_answers -n $(WORKERS)
+by-hand: install-dev
+	$(TEST_ENV) $(BIN)/python -m pytest -m by_hand -n $(WORKERS)
 
 # What failed is tried once more, alone: two browsers on two busy cores miss a beat now and then.
 BROWSER_TESTS := LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser

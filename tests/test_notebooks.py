@@ -257,7 +257,7 @@ def global_names(code: types.CodeType) -> set[str]:
     return own.union(*map(global_names, within))
 
 
-# The checks meet every right answer in tests/exercises; here one lab runs, all by `make solved`.
+# The checks meet every right answer in tests/exercises; here one lab runs, all by `make by-hand`.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "path",

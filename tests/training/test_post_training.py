@@ -201,6 +201,7 @@ def test_a_reward_model_of_240_labels_orders_held_out_answers(tuned: lab.TextMod
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand  # tests/labs/test_lab_12.py has it in 12 steps, with the lab's own reward model
 def test_without_kl_a_learned_reward_is_hacked(tuned: lab.TextModel, judge: lab.RewardModel) -> None:
     questions = chat_questions(400, seed=0, kinds=("person", "how_to", "history"))
     prompts = [q.question for q in questions]
@@ -214,6 +215,7 @@ def test_without_kl_a_learned_reward_is_hacked(tuned: lab.TextModel, judge: lab.
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand  # lab 12 breaks another verifier, and nbval compares what it says
 def test_a_verifier_with_a_wrong_sign_is_exploited(tuned: lab.TextModel) -> None:
     sums = chat_questions(400, seed=0, kinds=["sum"])
     prompts, truth = [q.question for q in sums], right_alone(sums)
