@@ -71,11 +71,11 @@ class Node:
 
     def sample(self, random: Callable[[], float], variables: Variables, out: list[str]) -> None:
         """Say this node with random choices, appending its text to `out` and drawing into `variables`."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} is only a base: it says nothing by itself.")
 
     def branch(self, variables: Variables) -> Iterable[tuple[float, tuple[Node, ...], Variables]]:
         """The possible next steps: (probability, nodes to say, variables after)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} is only a base: it says nothing by itself.")
 
 
 class Emit(Node):
@@ -84,7 +84,7 @@ class Emit(Node):
     may_be_silent = False
 
     def text(self, variables: Variables) -> str:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} is only a base: it says nothing by itself.")
 
     def words(self, variables: Variables) -> tuple[str, ...]:
         return split_words(self.text(variables))
