@@ -50,13 +50,14 @@ def call_within(seconds: float, function: Callable[..., Any], *args: Any) -> Any
     thread_id = threading.get_ident()
     fence = threading.Lock()  # never raise in the thread once the function is done
     done = threading.Event()
+    here = sys._getframe()
 
     def watch() -> None:
         wait = seconds
         error: type[BaseException] = TimeIsUp
         while not done.wait(wait):
             with fence:
-                if not done.is_set():
+                if not done.is_set() and _stands_in(here, thread_id):
                     _raise_in(thread_id, error)
             wait, error = _AGAIN_SECONDS, _TimeIsUpAgain
 
@@ -66,7 +67,11 @@ def call_within(seconds: float, function: Callable[..., Any], *args: Any) -> Any
         watcher.start()
         return function(*args)
     finally:
-        _close(done, fence, thread_id)
+        while not done.is_set():
+            try:
+                _close(done, fence, thread_id)
+            except TimeIsUp:  # it came at the very entrance, where nothing guards yet
+                continue
         if sys.gettrace() is not tracing:
             sys.settrace(tracing)
 
@@ -81,6 +86,14 @@ def _close(done: threading.Event, fence: threading.Lock, thread_id: int) -> None
             return
         except TimeIsUp:
             continue
+
+
+def _stands_in(frame: FrameType, thread_id: int) -> bool:
+    """Whether the thread still is in this call: what would be raised after it nobody could catch."""
+    now = sys._current_frames().get(thread_id)
+    while now is not None and now is not frame:
+        now = now.f_back
+    return now is not None
 
 
 def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:

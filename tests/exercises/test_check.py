@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmlab import user_folder
-from lmlab.exercises import check, hint, progress
+from lmlab.exercises import check, hint, progress, time_limit
 from lmlab.exercises.registry import exercises
 from lmlab.exercises.time_limit import TimeIsUp, call_within
 
@@ -208,3 +208,20 @@ def test_three_hints_one_a_call_and_the_third_stays():
     assert hint("next_word.text_bits", 1) == first
     with pytest.raises(ValueError, match="hints 1, 2 and 3; got 4"):
         hint("next_word.text_bits", 4)
+
+
+def test_a_limit_that_strikes_as_the_call_is_left_strikes_nobody_later(monkeypatch):
+    close, calls = time_limit._close, []
+
+    def struck_at_the_entrance(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise time_limit.TimeIsUp
+        close(*arguments)
+
+    monkeypatch.setattr(time_limit, "_close", struck_at_the_entrance)
+    assert time_limit.call_within(0.05, lambda: 1) == 1
+    assert len(calls) == 2
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:  # where a watcher that was left would raise
+        pass
