@@ -74,6 +74,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.models.trace import Trace as Trace
     from lmlab.models.transformer import Transformer as Transformer
     from lmlab.models.transformer import TransformerConfig as TransformerConfig
+    from lmlab.quantization import decode_blocks as decode_blocks
+    from lmlab.quantization import encode_blocks as encode_blocks
     from lmlab.quantization import quantize as quantize
     from lmlab.sampling import Sampler as Sampler
     from lmlab.sampling import generate as generate
@@ -124,6 +126,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.policy_objectives import policy_gradient as policy_gradient
     from lmlab.training.preference_objectives import bradley_terry as bradley_terry
     from lmlab.training.preference_objectives import dpo as dpo
+    from lmlab.training.quantization_study import QuantizationPoint as QuantizationPoint
+    from lmlab.training.quantization_study import kept_curve as kept_curve
+    from lmlab.training.quantization_study import quantization_curve as quantization_curve
     from lmlab.training.refusal_rounds import helpful_assistant as helpful_assistant
     from lmlab.training.rollouts import rollouts as rollouts
     from lmlab.training.run import TrainingRun as TrainingRun
@@ -174,6 +179,11 @@ _HOME = {
     "save_model": "lmlab.models.load",
     "quantize": "lmlab.quantization",
     "quantize_model": "lmlab.models.linear",
+    "encode_blocks": "lmlab.quantization",
+    "decode_blocks": "lmlab.quantization",
+    "QuantizationPoint": "lmlab.training.quantization_study",
+    "kept_curve": "lmlab.training.quantization_study",
+    "quantization_curve": "lmlab.training.quantization_study",
     # what they read
     "corpus": "lmlab.data.corpus",
     "Corpus": "lmlab.data.corpus",

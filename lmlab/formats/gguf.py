@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmlab.formats.gguf_blocks import BLOCKS, dequantize
+from lmlab.formats.gguf_blocks import BLOCKS, decode_blocks
 from lmlab.formats.safetensors_file import check_finite, check_regular_file, refuse_pickle
 
 MAX_FIELDS = 1 << 12
@@ -63,7 +63,7 @@ class GGUFFile:
             n_read = file.readinto(raw.data)  # not mapped: pages that are read once would stay counted
         if n_read != entry.n_bytes:
             raise ValueError(f"{self.path} became shorter while it was read: copy or fetch it again.")
-        tensor = dequantize(torch.from_numpy(raw), entry.kind).reshape(entry.shape)
+        tensor = decode_blocks(torch.from_numpy(raw), entry.kind).reshape(entry.shape)
         check_finite(self.path, {name: tensor})
         return tensor
 

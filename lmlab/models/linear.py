@@ -106,10 +106,7 @@ def quantize_model(
         hint = ": give it the model inside, .model" if isinstance(inside, nn.Module) else ""
         raise TypeError(f"quantize_model needs a torch model with linear layers, not a {type(model).__name__}{hint}.")
     linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
-    picked = {name: layer for name, layer in linears.items() if _is_picked(name, only)}
-    if only is None:
-        shared = shared_weights(model)
-        picked = {name: layer for name, layer in picked.items() if id(layer.weight) not in shared}
+    picked = own_linear_layers(model) if only is None else {n: la for n, la in linears.items() if _is_picked(n, only)}
     if not picked:
         names = ", ".join(list(linears)[:3]) or "none"
         raise ValueError(f"no linear layer matches {only!r}; the model has {len(linears)}: {names}, …")
@@ -140,6 +137,13 @@ def with_weights(model: Model, weights: Mapping[str, Tensor]) -> Model:
     return copy.deepcopy(model, memo)
 
 
+def own_linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers by name, but those whose weights another module shares: what quantizing a model means."""
+    shared = shared_weights(model)
+    linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    return {name: layer for name, layer in linears.items() if id(layer.weight) not in shared}
+
+
 def shared_weights(model: nn.Module) -> set[int]:
     """Ids of the parameters that more than one module holds."""
     seen: set[int] = set()
@@ -150,9 +154,7 @@ def shared_weights(model: nn.Module) -> set[int]:
     return twice
 
 
-def _is_picked(name: str, only: Sequence[str] | Callable[[str], bool] | None) -> bool:
-    if only is None:
-        return True
+def _is_picked(name: str, only: Sequence[str] | Callable[[str], bool]) -> bool:
     if callable(only):
         return only(name)
     return any(fnmatchcase(name, pattern) for pattern in ([only] if isinstance(only, str) else only))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lmlab.widgets._held_out import HeldOut
+from lmlab.training.held_out_loss import HeldOut
 from lmlab.widgets._style import NARROW, Span, Spans, bold, mono, number, ordinal, spans
 from lmlab.widgets._weights import LayerWeights
 

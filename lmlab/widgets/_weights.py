@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmlab.models.linear import shared_weights
+from lmlab.models.linear import own_linear_layers
 from lmlab.quantization import Quantized, quantize, quantize_with_levels
 from lmlab.quantization.groups import GroupSize, cut_into_groups, spread
 from lmlab.text_model import TextModel
@@ -118,12 +118,8 @@ def linear_layers(model: TextModel) -> list[LayerWeights]:
             f"{model.name} ({type(inside).__name__}) has no weights in linear layers to quantize; "
             'try QuantizationBins(lab.load("town")).'
         )
-    shared = shared_weights(inside)
-    layers = [
-        LayerWeights(name, module.weight.detach().float().cpu())
-        for name, module in inside.named_modules()
-        if isinstance(module, nn.Linear) and id(module.weight) not in shared
-    ]
+    own = own_linear_layers(inside)
+    layers = [LayerWeights(name, layer.weight.detach().float().cpu()) for name, layer in own.items()]
     if not layers:
         raise ValueError(f"{model.name} has no linear layers of its own to quantize.")
     return layers

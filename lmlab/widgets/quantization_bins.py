@@ -14,8 +14,8 @@ import traitlets
 
 from lmlab.models.linear import with_weights
 from lmlab.text_model import TextModel
+from lmlab.training.held_out_loss import HeldOut, held_out
 from lmlab.widgets._base import Control, LabWidget, View, heavy
-from lmlab.widgets._held_out import HeldOut, held_out
 from lmlab.widgets._quantization_words import error_said, first_sentence, footnote, in_words, loss_said, shown_error
 from lmlab.widgets._style import Spans, n_bytes, number, spans
 from lmlab.widgets._weights import Cost, LayerWeights, Result, cost_of, first_layer, linear_layers, quantized_layers
@@ -179,11 +179,8 @@ class QuantizationBins(LabWidget):
 
     def __init__(self, model: TextModel, *, text: str | Sequence[str] | None = "held-out", **traits: Any) -> None:
         self._model, self.heavy = model, heavy(model)
-        if text == "held-out":
-            text = "prose" if self.heavy else "town"
         self._layers = {layer.name: layer for layer in linear_layers(model)}
-        n_params = sum(p.numel() for p in model.model.parameters())  # type: ignore[attr-defined]
-        self._text = held_out(model, text, n_tokens=max(256, min(1200, 1_300_000_000 // n_params)))
+        self._text = held_out(model, text)
         self._dense_loss = self._text.loss(model.model) if self._text and not self.heavy else None
         self._now: tuple[tuple[str, int, str, str, str], list[float]] = (("", 0, "", "", ""), [])
         self._known: dict[tuple[str, int, str, str, str], QuantizationBinsView] = {}

@@ -16,6 +16,7 @@ from torch import nn
 from lmlab.formats.hf_folder import WEIGHTS
 from lmlab.text_model import TextModel, load
 from lmlab.text_model.opening import folder_of
+from lmlab.training.held_out_loss import HeldOut, held_out
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._checkpoint import (
     ALL,
@@ -32,7 +33,6 @@ from lmlab.widgets._checkpoint import (
     with_zeros,
     zeroed,
 )
-from lmlab.widgets._held_out import HeldOut, held_out
 from lmlab.widgets._style import Span, Spans, bold, count, mono, n_bytes, number, percent, spans, token_name
 
 NUMBERS = 12  # of a row, written out

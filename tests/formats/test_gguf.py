@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lmlab.formats.gguf import GGUFTensor, read_gguf
-from lmlab.formats.gguf_blocks import BLOCKS, dequantize
+from lmlab.formats.gguf_blocks import BLOCKS, decode_blocks
 
 ALIGNMENT = 32
 
@@ -110,14 +110,14 @@ def test_dequantized_as_the_library_does_bit_for_bit(name: str):
         place = np.arange(raw.shape[1]) % n_bytes
         raw[:, (place < 4) | (place >= n_bytes - 4)] = 60  # where the scales of all these kinds stand
     expected = gguf.dequantize(raw, kind).reshape(-1)
-    found = dequantize(torch.from_numpy(raw.reshape(-1).copy()), name).numpy()
+    found = decode_blocks(torch.from_numpy(raw.reshape(-1).copy()), name).numpy()
     assert np.array_equal(found.view(np.uint32), np.ascontiguousarray(expected).view(np.uint32))
 
 
 def test_more_blocks_than_one_chunk(tmp_path: Path):
     raw = np.random.default_rng(1).integers(0, 256, (40_000, 20), dtype=np.uint8)
     raw[:, [1, 3]] = 60  # halves near one
-    found = dequantize(torch.from_numpy(raw.reshape(-1)), "Q4_1").numpy()
+    found = decode_blocks(torch.from_numpy(raw.reshape(-1)), "Q4_1").numpy()
     assert np.array_equal(found, gguf.dequantize(raw, gguf.GGMLQuantizationType.Q4_1).reshape(-1))
 
 

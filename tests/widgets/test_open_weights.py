@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 import lmlab as lab
+from lmlab.training.held_out_loss import PROSE
 from lmlab.widgets import Attention, ChainRule, ComputeReuse, NextToken, QuantizationBins, Sampling, TokenView
 from lmlab.widgets._base import LabWidget
-from lmlab.widgets._held_out import PROSE
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")

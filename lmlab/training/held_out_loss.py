@@ -1,4 +1,7 @@
-"""What a change of a model's weights costs: its loss on documents that it was not trained on, within a second."""
+"""What a change of a model's weights costs: its loss on documents that it was not trained on, within a second.
+
+Lecture: "put each weight in the nearest bin under a low-loss metric": this is the loss that counts in the end.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmlab.models.language_model import LanguageModel
 from lmlab.text_model import TextModel
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _TOWN_SEED = 2_026_070  # no recipe draws its training documents from this seed
 _MOST_DOCUMENTS = 200
+_PROSE_FROM = 20_000_000  # parameters: a model of so many was not made by a lab, and never heard of the town
 _PAIR = 64  # documents in one batch at most
 PROSE = (
     "Every autumn the ferry between the two islands changed its timetable, and every autumn somebody missed it. "
@@ -59,12 +63,20 @@ class HeldOut:
         return total / self.n_tokens
 
 
-def held_out(model: TextModel, text: str | Sequence[str] | None, *, n_tokens: int) -> HeldOut | None:
-    """Documents for a model: the town's where `text` is "town", a page of prose where it is "prose", or those given;
-    about `n_tokens` of them.
+def held_out(
+    model: TextModel, text: str | Sequence[str] | None = "held-out", *, n_tokens: int | None = None
+) -> HeldOut | None:
+    """Documents for a model: the town's where `text` is "town", a page of prose where it is "prose", or those given.
 
-    None where there is nothing to predict.
+    "held-out" is prose for a model of more than 20 M parameters, which never heard of the town, and else the town.
+    About `n_tokens` tokens; by default 1,200, and fewer of a model that needs seconds for so many. None where there
+    is nothing to predict.
     """
+    n_params = _n_params(model)
+    if text == "held-out":
+        text = "prose" if n_params > _PROSE_FROM else "town"
+    if n_tokens is None:
+        n_tokens = max(256, min(1200, 1_300_000_000 // max(1, n_params)))
     town, prose = text == "town", text == "prose"
     given: Sequence[str] = [text] if isinstance(text, str) else list(text or ())
     documents: Sequence[str] = _town_documents() if town else [PROSE] if prose else given
@@ -86,6 +98,11 @@ def held_out(model: TextModel, text: str | Sequence[str] | None, *, n_tokens: in
     if not town:
         source += "a page of prose, written for this lab and so read by no model" if prose else "your text"
     return HeldOut(_batches(rows), len(kept), known, floor, source)
+
+
+def _n_params(model: TextModel) -> int:
+    inside = model.model
+    return sum(p.numel() for p in inside.parameters()) if isinstance(inside, nn.Module) else 0
 
 
 def _pieces(model: TextModel, document: str) -> list[list[int]]:
