@@ -99,6 +99,26 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.systems.compute import training_flops as training_flops
     from lmlab.systems.compute import typing_years as typing_years
     from lmlab.systems.compute import utilization as utilization
+    from lmlab.systems.fusion import naive_attention as naive_attention
+    from lmlab.systems.fusion import naive_attention_bytes as naive_attention_bytes
+    from lmlab.systems.fusion import scale_shift_gelu as scale_shift_gelu
+    from lmlab.systems.fusion import tile_memory_bytes as tile_memory_bytes
+    from lmlab.systems.fusion import tiled_attention as tiled_attention
+    from lmlab.systems.fusion import tiled_attention_bytes as tiled_attention_bytes
+    from lmlab.systems.roofline import GPU_ROOFS as GPU_ROOFS
+    from lmlab.systems.roofline import Roof as Roof
+    from lmlab.systems.roofline import attention_seconds as attention_seconds
+    from lmlab.systems.roofline import measured_roofline as measured_roofline
+    from lmlab.systems.roofline import placed_under as placed_under
+    from lmlab.systems.sharding import data_parallel as data_parallel
+    from lmlab.systems.sharding import pipeline_parallel as pipeline_parallel
+    from lmlab.systems.sharding import split_mlp as split_mlp
+    from lmlab.systems.sharding import split_product as split_product
+    from lmlab.systems.sharding import tensor_parallel as tensor_parallel
+    from lmlab.systems.simulation import simulated_step as simulated_step
+    from lmlab.systems.timeline import Network as Network
+    from lmlab.systems.timeline import Workload as Workload
+    from lmlab.systems.timeline import bubble as bubble
     from lmlab.text_model import Candidate as Candidate
     from lmlab.text_model import Generation as Generation
     from lmlab.text_model import Step as Step
@@ -241,7 +261,28 @@ _HOME = {
     "gpu_days": "lmlab.systems.compute",
     "rental_usd": "lmlab.systems.compute",
     "utilization": "lmlab.systems.compute",
+    "naive_attention": "lmlab.systems.fusion",
+    "naive_attention_bytes": "lmlab.systems.fusion",
+    "scale_shift_gelu": "lmlab.systems.fusion",
+    "tile_memory_bytes": "lmlab.systems.fusion",
+    "tiled_attention": "lmlab.systems.fusion",
+    "tiled_attention_bytes": "lmlab.systems.fusion",
+    "GPU_ROOFS": "lmlab.systems.roofline",
+    "Roof": "lmlab.systems.roofline",
+    "attention_seconds": "lmlab.systems.roofline",
+    "measured_roofline": "lmlab.systems.roofline",
+    "placed_under": "lmlab.systems.roofline",
     "counted_flops": "lmlab.models.flops",
+    # how several processes share it
+    "data_parallel": "lmlab.systems.sharding",
+    "pipeline_parallel": "lmlab.systems.sharding",
+    "tensor_parallel": "lmlab.systems.sharding",
+    "split_product": "lmlab.systems.sharding",
+    "split_mlp": "lmlab.systems.sharding",
+    "simulated_step": "lmlab.systems.simulation",
+    "bubble": "lmlab.systems.timeline",
+    "Network": "lmlab.systems.timeline",
+    "Workload": "lmlab.systems.timeline",
     # how good it will be
     "BESIROGLU": "lmlab.scaling",
     "HOFFMANN": "lmlab.scaling",

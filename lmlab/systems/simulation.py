@@ -7,7 +7,6 @@ computed. Real systems hide some messages behind computation, and their stages a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import get_args
 
 from lmlab.systems.timeline import (
@@ -21,13 +20,14 @@ from lmlab.systems.timeline import (
     Timeline,
     Workload,
     check_counts,
+    even_parts,
     most_held,
     ring_messages,
     work_order,
 )
 
 
-def simulated(
+def simulated_step(
     plan: Plan, *, n_processes: int, micro_batches: int = 1, work: Workload | None = None, network: Network = FREE,
     order: Order = "gpipe",
 ) -> Timeline:  # fmt: skip
@@ -94,7 +94,7 @@ class _Clock:
     def tensor(self) -> None:
         pieces, kinds = 2 * self.work.n_layers, ("forward", "backward")  # attention and MLP of each layer
         whole = self.work.activation_bytes
-        for i, n_bytes in enumerate(_parts(whole // FLOAT_BYTES, self.m)):
+        for i, n_bytes in enumerate(even_parts(whole // FLOAT_BYTES, self.m)):
             for kind in kinds:
                 for _ in range(pieces):
                     for process in range(self.p):
@@ -111,7 +111,7 @@ class _Clock:
             )
         steps = [work_order(rank, n_processes=p, micro_batches=m, order=order) for rank in range(p)]
         self.held = [most_held(mine) for mine in steps]
-        sizes = [FLOAT_BYTES * n for n in _parts(self.work.activation_bytes // FLOAT_BYTES, m)]
+        sizes = [FLOAT_BYTES * n for n in even_parts(self.work.activation_bytes // FLOAT_BYTES, m)]
         arrived: dict[tuple[Kind, int, int], float] = {}  # (kind, the process it is for, micro-batch): when
         waiting = [iter(mine) for mine in steps]
         following = [next(steps_of, None) for steps_of in waiting]
@@ -137,8 +137,3 @@ class _Clock:
             self.spend(process, "send", i, self.network.seconds(n_bytes))
             arrived[kind, to, i] = self.now[process]
             self.messages, self.bytes = self.messages + 1, self.bytes + n_bytes
-
-
-def _parts(n: int, m: int) -> Iterator[int]:
-    """n things in m parts that differ by one at most, the larger ones first, as torch.tensor_split has them."""
-    return (n // m + (i < n % m) for i in range(m))

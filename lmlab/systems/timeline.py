@@ -209,6 +209,11 @@ def product_messages(
     return messages, n_bytes
 
 
+def even_parts(n: int, m: int) -> list[int]:
+    """n things in m parts that differ by one at most, the larger ones first, as torch.tensor_split has them."""
+    return [n // m + (i < n % m) for i in range(m)]
+
+
 def check_counts(**counts: int) -> None:
     """Raise ValueError for a count that is no whole number from 1, naming it."""
     for name, count in counts.items():
