@@ -1,0 +1,151 @@
+"""What ParallelPlan says: how long processes idle and why, what they tell each other, what each one holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from lmlab.models.config import TransformerConfig
+from lmlab.systems.timeline import ETHERNET, FREE, NVLINK, ROCE, Network, Order, Plan, Timeline, bubble
+from lmlab.widgets._style import MINUS, NARROW, Span, Spans, bold, count, mono, n_bytes, number, spans
+
+if TYPE_CHECKING:
+    from lmlab.widgets.parallel_plan import Measured
+
+SPEED = 1e12  # operations a second of a predicted process: a round assumption
+PLANS = {"data": "data", "pipeline": "pipeline", "tensor": "tensor"}
+ORDERS = {"gpipe": "GPipe", "1f1b": "1F1B"}
+NETWORKS = {"free": "free", "nvlink": "NVLink", "roce": "Ethernet, 400 Gb/s", "ethernet": "Ethernet, 10 Gb/s"}
+BETWEEN: dict[str, Network] = {"free": FREE, "nvlink": NVLINK, "roce": ROCE, "ethernet": ETHERNET}
+NEAR = 1e-5  # a float32 sum in another order
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What the controls stand at: who does what, in how many parts, over which network."""
+
+    plan: Plan
+    processes: int
+    micro_batches: int
+    order: Order
+    network: str
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What real processes can be asked; the network is this machine's own, and only a pipeline has an order."""
+        return self.plan, self.processes, self.micro_batches, self.order if self.plan == "pipeline" else "gpipe"
+
+
+def duration(value: float) -> str:
+    """A short time: ``850 µs``, ``6.4 ms``, ``120 ms``, ``1.2 s``."""
+    if value < 0.9995e-3:
+        return f"{1e6 * value:.0f}{NARROW}µs"
+    if value < 0.9995:
+        return f"{1e3 * value:.{1 if value < 9.95e-3 else 0}f}{NARROW}ms"
+    return f"{value:.1f}{NARROW}s"
+
+
+def tiny(value: float) -> str:
+    """A difference: ``0``, ``3.1×10⁻⁸``, ``0.02``."""
+    if value == 0:
+        return "exactly 0"
+    if value >= 0.001:
+        return number(value, 3)
+    digits, power = f"{value:.1e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits}×10{raised}"
+
+
+def share(value: float) -> str:
+    """A share of time, to a tenth of a percent: ``75 %``, ``15.8 %``, ``0 %``."""
+    return f"{100 * max(0.0, value):.1f}".removesuffix(".0") + NARROW + "%"
+
+
+def speed(alone: float, together: float) -> str:
+    """How much sooner a step is done than by one process, which may be later."""
+    ratio = alone / together
+    if ratio >= 1.05:
+        return f"{number(ratio, 1)} times as fast as one process"
+    return "no faster than one process" if ratio > 0.95 else f"{number(1 / ratio, 1)} times as slow as one process"
+
+
+def said_of(setting: Setting, timeline: Timeline, alone: float, config: TransformerConfig, B: int) -> list[str | Span]:
+    """The predicted step, in words."""
+    p, m, idle = setting.processes, setting.micro_batches, bold(share(timeline.idle))
+    if p == 1:
+        return ["One process does it all: it never waits, and has to hold everything."]
+    sooner, room = speed(alone, timeline.seconds), ""
+    if setting.plan == "pipeline":
+        own, shown = bubble(p, m), f"({p}{MINUS}1)/({m}+{p}{MINUS}1)"
+        said: list[str | Span] = [f"A pipeline of {p} with {count(m, 'micro-batch', 'micro-batches')} idles ", idle]
+        exact = abs(timeline.idle - own) < 5e-4
+        said += [f" of the time, {shown}" if exact else f" of the time; without messages {share(own)}, {shown}"]
+        said += [f". It is {sooner}."]
+        room = f" (Drawn as if it had {p} layers and not {config.n_layers}.)" if p > config.n_layers else ""
+    elif setting.plan == "data":
+        said = [f"Each of {p} processes trains on its own rows, then all sum their gradients: ", idle, " idle"]
+        said += [f", {sooner}."]
+        room = f" (Drawn as if {B} rows made {p * m} parts.)" if p * m > B else ""
+    else:
+        said = [f"Each of {p} processes has a piece of every matrix, and all sum twice a layer: ", idle, " idle"]
+        said += [f", {sooner}."]
+        room = f" (Drawn as if it had {p} heads and not {config.kv_heads}.)" if p > config.kv_heads else ""
+    return [*said, room] if room else said
+
+
+def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
+    """What is sent, and whether real processes sent the same and found the same."""
+    sent = f"{count(timeline.messages, 'message')}, {n_bytes(timeline.bytes)}"
+    if found is None:
+        return [f" {sent}."] if timeline.messages else []
+    real = found.timeline
+    if (real.messages, real.bytes) == (timeline.messages, timeline.bytes):
+        said: list[str | Span] = [f" {count(real.n_processes, 'real process', 'real processes')} sent ", bold(sent)]
+        said += [", as predicted"]
+    else:
+        said = [f" Real processes sent {count(real.messages, 'message')}, {n_bytes(real.bytes)}, not {sent}"]
+    same = found.loss_difference <= NEAR
+    said += ["; their loss is that of one process" if same else f"; their loss is off by {tiny(found.loss_difference)}"]
+    return [*said, f", their gradients to {tiny(found.gradient_difference)}."]
+
+
+def rows_of(timeline: Timeline, found: Measured | None) -> list[list[str]]:
+    """The table beside the lanes: a quantity, predicted, measured."""
+    real = found.timeline if found else None
+    rows = [
+        ["idle", share(timeline.idle), share(real.idle) if real else "–"],
+        ["one step", duration(timeline.seconds), duration(real.seconds) if real else "–"],
+        ["messages", count(timeline.messages), count(real.messages) if real else "–"],
+        ["bytes sent", n_bytes(timeline.bytes), n_bytes(real.bytes) if real else "–"],
+    ]
+    if found is None:
+        return [*rows, ["loss, off by", "0", "–"], ["gradients, off by", "0", "–"]]
+    return [
+        *rows,
+        ["loss, off by", "0", tiny(found.loss_difference)],
+        ["gradients, off by", "0", tiny(found.gradient_difference)],
+    ]
+
+
+def foot_of(B: int, T: int, setting: Setting, n_params: int) -> Spans:
+    """Sizes, and what the prediction stands on."""
+    return spans(
+        mono("ids (B,T) → loss, gradients"),
+        f" · B {B}, T {T} · {count(n_params)} weights in float32 · predicted: 10¹² operations a second a process, "
+        f"backward twice forward, {NETWORKS[setting.network]} · measured: gloo, on this machine’s cores",
+    )
+
+
+def facts_of(setting: Setting, timeline: Timeline, found: Measured | None) -> Spans:
+    """What is the same on every machine."""
+    p = setting.processes
+    if found is None:
+        each = count(setting.micro_batches, "micro-batch", "micro-batches")
+        told = f"{setting.plan}, {count(p, 'process', 'processes')}, {each}: idle {share(timeline.idle)}, "
+        return spans(f"{told}{count(timeline.messages, 'message')}; not run yet")
+    real = found.timeline
+    counts = (real.messages, real.bytes) == (timeline.messages, timeline.bytes)
+    loss, gradients = found.loss_difference <= NEAR, found.gradient_difference <= 10 * NEAR
+    return spans(
+        f"{setting.plan} on {p} real: one process’s loss: {loss}, gradients: {gradients}; counts as predicted: {counts}"
+    )
