@@ -68,10 +68,11 @@ class Workers:
     """A team of processes, of one thread each; more are started when a call asks for more.
 
     `run` gives each of the first n a job and returns their answers. timeout: seconds until a call is given up.
+    module: what a process runs, which reads jobs and writes answers.
     """
 
-    def __init__(self, *, timeout: float = 120.0) -> None:
-        self.timeout = timeout
+    def __init__(self, *, timeout: float = 120.0, module: str = MODULE) -> None:
+        self.timeout, self.module = timeout, module
         self._workers: list[_Worker] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._groups = 0
@@ -121,7 +122,7 @@ class Workers:
             self._end()  # one was ended between two calls, and the others are connected to it
         # All are started before any is waited for: importing torch takes a second or two, side by side.
         while len(self._workers) < n:
-            self._workers.append(_Worker())
+            self._workers.append(_Worker(self.module))
 
     def _meeting_place(self, n: int) -> str:
         """The file through which n processes find each other; a new one whenever others are to meet."""
@@ -172,10 +173,10 @@ def _too_late(late: list[int], n: int, seconds: float) -> str:
 class _Worker:
     """One process and its pipes; it owns no state that would be lost with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
