@@ -121,7 +121,10 @@ def _lloyd(
         cuts = np.concatenate(([0], np.searchsorted(x, (levels[1:] + levels[:-1]) / 2), [len(x)]))
         cell_mass, cell_moment = np.diff(mass[cuts]), np.diff(moment[cuts])
         full = cell_mass > 0  # a level that nobody chose stays where it is
-        levels = np.where(full, cell_moment / np.where(full, cell_mass, 1), levels)
+        means = cell_moment / np.where(full, cell_mass, 1)
+        # Between a cell's ends, whatever is left of a small difference between large sums.
+        means = np.clip(means, x[np.minimum(cuts[:-1], len(x) - 1)], x[np.maximum(cuts[1:] - 1, 0)])
+        levels = np.where(full, means, levels)
         now = float(np.sum(cell_moment[full] ** 2 / cell_mass[full]))
         if now - kept <= 1e-10 * abs(now):
             break
