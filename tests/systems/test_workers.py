@@ -78,7 +78,7 @@ def test_one_killed_between_two_calls_is_replaced_without_a_word(team):
 
 
 def test_what_one_cannot_do_is_said_and_a_death_explains_more(team):
-    with pytest.raises(WorkersFailed, match="^Process 1 of 2: ValueError: too much$"):
+    with pytest.raises(WorkersFailed, match=r"^Process 1 of 2: ValueError: too much$"):
         say(team, "fail", "b")
     with pytest.raises(WorkersFailed, match="Process 2 of 2 ended"):
         say(team, "fail", "die")
