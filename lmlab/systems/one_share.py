@@ -83,6 +83,7 @@ class StepShare:
         self.add_up()
 
     def forward(self, i: int) -> None:
+        """Micro-batch i through this part, and on to the next process; its activations are kept."""
         wire, shape = self.wire, (self.rows[i], self.T, self.shard.config.d_model)
         x = self.inputs[i] if self.shard.first else wire.receive(shape, wire.rank - 1, i).requires_grad_()
         with wire.clock.during("forward", i):
@@ -97,6 +98,7 @@ class StepShare:
             wire.send(out, wire.rank + 1, i)
 
     def backward(self, i: int) -> None:
+        """Micro-batch i back through this part, and on to the process before; its activations are let go."""
         wire = self.wire
         x, out = self.kept.pop(i)
         if not self.shard.last:
@@ -126,6 +128,7 @@ class StepShare:
                 tensor.copy_(part.view_as(tensor))
 
     def gradients(self) -> dict[str, Tensor]:
+        """Of all parameters that are here, by name: the tensors themselves."""
         for parameter in self.part.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)

@@ -78,11 +78,10 @@ def data_parallel(
 ) -> ParallelResult:
     """Each process has the whole model and some rows of ids (B, T); gradients and loss are summed over all.
 
-    Each cuts its rows into micro_batches, one after the other. Raises ValueError in one sentence for what cannot be
-    shared out, WorkersFailed where a process is lost.
+    Each cuts its rows into micro_batches, one after the other. team: other processes than the kept ones. Raises
+    ValueError in one sentence for what cannot be shared out, WorkersFailed where a process is lost.
     """
-    rows_needed = n_processes * micro_batches if _are_counts(n_processes, micro_batches) else 1
-    return _step("data", model, ids, n_processes, micro_batches, "1f1b", rows_needed, team)
+    return _step("data", model, ids, n_processes, micro_batches, "1f1b", team or kept_workers())
 
 
 def pipeline_parallel(
@@ -93,7 +92,7 @@ def pipeline_parallel(
 
     Raises as `data_parallel` does.
     """
-    return _step("pipeline", model, ids, n_processes, micro_batches, order, micro_batches, team)
+    return _step("pipeline", model, ids, n_processes, micro_batches, order, team or kept_workers())
 
 
 def tensor_parallel(
@@ -103,7 +102,7 @@ def tensor_parallel(
 
     Twice a layer, forward and back, all sum what they have. Raises as `data_parallel` does.
     """
-    return _step("tensor", model, ids, n_processes, micro_batches, "1f1b", micro_batches, team)
+    return _step("tensor", model, ids, n_processes, micro_batches, "1f1b", team or kept_workers())
 
 
 def split_product(
@@ -114,7 +113,7 @@ def split_product(
     Columns: each process has all of x and makes some columns of the product. Rows: each has some columns of x and
     those rows of w, and makes a summand. Raises ValueError in one sentence for shapes and counts that do not fit.
     """
-    return _multiply(x, (w,), (cut,), n_processes, team)
+    return _multiply(x, (w,), (cut,), n_processes, team or kept_workers())
 
 
 def split_mlp(
@@ -125,25 +124,25 @@ def split_mlp(
 
     Rows after columns need no message in between: that is how Megatron-LM cuts. Raises as `split_product` does.
     """
-    return _multiply(x, (up, down), tuple(cuts), n_processes, team)
+    return _multiply(x, (up, down), tuple(cuts), n_processes, team or kept_workers())
 
 
 # ---------------------------------------------------------------- a training step
 
 
-def _step(
-    plan: Plan, model: Transformer, ids: Tensor, p: int, m: int, order: Order, rows_needed: int, team: Workers | None
-) -> ParallelResult:
+def _step(plan: Plan, model: Transformer, ids: Tensor, p: int, m: int, order: Order, team: Workers) -> ParallelResult:
     check_counts(n_processes=p, micro_batches=m)
-    _check_processes(p)
+    team.check(p)
     if order not in get_args(Order):
         raise ValueError(f"order is 'gpipe' or '1f1b', not {order!r}.")
-    ids = _check_step(plan, model, ids, p, rows_needed)
+    if plan == "pipeline" and order == "1f1b" and team.device == "cuda":
+        raise ValueError("On GPUs a pipeline runs in order='gpipe': 1F1B has not been tried with nccl.")
+    ids = _check_step(plan, model, ids, p, m * p if plan == "data" else m)
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
     shards = [Shard(plan, rank, p, model.config) for rank in range(p)]
     parameters = {name: tensor.detach() for name, tensor in model.named_parameters()}
     jobs = [_job(shard, parameters, inputs, targets, m, order) for shard in shards]
-    answers = (kept_workers() if team is None else team).run(jobs)
+    answers = team.run(jobs)
 
     B, T = inputs.shape
     timeline = _measured(answers)
@@ -180,7 +179,7 @@ def _job(
         or not any(Shard(shard.plan, other, shard.size, shard.config).holds(name) for other in range(shard.rank))
     ]  # fmt: skip
     words = {
-        "work": "train", "device": "cpu", "plan": shard.plan, "order": order, "config": asdict(shard.config),
+        "work": "train", "plan": shard.plan, "order": order, "config": asdict(shard.config),
         "rows": even_parts(len(inputs), m), "T": inputs.shape[1], "n_targets": n_targets, "wanted": wanted,
     }  # fmt: skip
     ids = ({"inputs": inputs} if shard.first else {}) | ({"targets": targets} if shard.last else {})
@@ -218,11 +217,9 @@ def _check_step(plan: Plan, model: Transformer, ids: Tensor, p: int, rows_needed
 # ---------------------------------------------------------------- a product
 
 
-def _multiply(
-    x: Tensor, matrices: tuple[Tensor, ...], cuts: tuple[Cut, ...], p: int, team: Workers | None
-) -> SplitResult:
+def _multiply(x: Tensor, matrices: tuple[Tensor, ...], cuts: tuple[Cut, ...], p: int, team: Workers) -> SplitResult:
     check_counts(n_processes=p)
-    _check_processes(p)
+    team.check(p)
     widths = _check_product(x, matrices, cuts, p)
     x, *ws = (tensor.detach().float() for tensor in (x, *matrices))
     jobs = []
@@ -231,8 +228,8 @@ def _multiply(
         for place, (w, cut) in enumerate(zip(ws, cuts, strict=True)):
             along = 1 if cut == "columns" else 0
             given[f"w{place}"] = w.split(even_parts(w.shape[along], p), along)[rank]
-        jobs.append(Message({"work": "multiply", "device": "cpu", "cuts": cuts, "widths": widths}, given))
-    answers = (kept_workers() if team is None else team).run(jobs)
+        jobs.append(Message({"work": "multiply", "cuts": cuts, "widths": widths}, given))
+    answers = team.run(jobs)
     timeline = _measured(answers)
     return SplitResult(
         cuts=cuts,
@@ -262,15 +259,6 @@ def _check_product(x: Tensor, matrices: Sequence[Tensor], cuts: Sequence[Cut], p
 
 
 # ---------------------------------------------------------------- both
-
-
-def _check_processes(p: int) -> None:
-    if p > MOST:
-        raise ValueError(f"{p} processes would need {0.2 * p:.0f} GB here: choose n_processes of at most {MOST}.")
-
-
-def _are_counts(*counts: object) -> bool:
-    return all(isinstance(count, int) and count > 0 for count in counts)
 
 
 def _measured(answers: Sequence[Message]) -> Timeline:

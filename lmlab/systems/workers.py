@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -68,11 +69,13 @@ class Workers:
     """A team of processes, of one thread each; more are started when a call asks for more.
 
     `run` gives each of the first n a job and returns their answers. timeout: seconds until a call is given up.
-    module: what a process runs, which reads jobs and writes answers.
+    device: "cpu", or "cuda" for a GPU each. module: what a process runs, which reads jobs and writes answers.
     """
 
-    def __init__(self, *, timeout: float = 120.0, module: str = MODULE) -> None:
-        self.timeout, self.module = timeout, module
+    def __init__(self, *, timeout: float = 120.0, device: str = "cpu", module: str = MODULE) -> None:
+        if device not in ("cpu", "cuda"):
+            raise ValueError(f"Workers compute on device 'cpu' or 'cuda', not {device!r}.")
+        self.timeout, self.device, self.module = timeout, device, module
         self._workers: list[_Worker] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._groups = 0
@@ -93,6 +96,14 @@ class Workers:
         """The numbers that the system gave the processes."""
         return tuple(worker.process.pid for worker in self._workers)
 
+    def check(self, n: int) -> None:
+        """Raise ValueError, in one sentence, for more processes than this machine can have."""
+        if n > MOST:
+            raise ValueError(f"{n} processes would need {0.2 * n:.0f} GB here: choose n_processes of at most {MOST}.")
+        there = torch.cuda.device_count() if self.device == "cuda" else n
+        if n > there:
+            raise ValueError(f"{n} processes need a GPU each and this machine has {there}: use Workers() on CPUs.")
+
     def run(self, jobs: Sequence[Message]) -> list[Message]:
         """Job i to process i, all at once; their answers, in order.
 
@@ -103,7 +114,7 @@ class Workers:
             try:
                 self._start(len(jobs))
                 answers: queue.Queue[tuple[int, Message | None]] = queue.Queue()
-                meeting = {"size": len(jobs), "meet_at": self._meeting_place(len(jobs))}
+                meeting = {"size": len(jobs), "device": self.device, "meet_at": self._meeting_place(len(jobs))}
                 for rank, (worker, job) in enumerate(zip(self._workers, jobs, strict=False)):
                     told = Message({**job.words, **meeting, "rank": rank}, job.tensors)
                     threading.Thread(target=worker.ask, args=(rank, told, answers), daemon=True).start()

@@ -189,7 +189,10 @@ def test_an_mlp_of_parts_is_the_mlp_and_columns_then_rows_needs_the_fewest_bytes
     assert min(sent, key=lambda cuts: sent[cuts][1]) == ("columns", "rows")
 
 
+GPUS = workers.Workers(device="cuda")  # nothing is started before the first call
 REFUSED = [
+    (lambda model, ids: data_parallel(model, ids, 9, team=GPUS), r"9 processes need a GPU each and this machine has"),
+    (lambda model, ids: workers.Workers(device="tpu"), "device 'cpu' or 'cuda', not 'tpu'"),
     (lambda model, ids: data_parallel(model, ids, 0), "n_processes is a whole number of at least 1, not 0"),
     (lambda model, ids: data_parallel(model, ids, 17), "choose n_processes of at most 16"),
     (lambda model, ids: data_parallel(model, ids[:3], 2, micro_batches=2), "3 rows of ids do not make 4 parts"),
