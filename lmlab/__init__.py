@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab import widgets as widgets
     from lmlab.assets import asset as asset
     from lmlab.data.agreement import cohen_kappa as cohen_kappa
+    from lmlab.data.any_tokens import Codebook as Codebook
+    from lmlab.data.any_tokens import patchify as patchify
     from lmlab.data.batches import windows as windows
     from lmlab.data.chat import chat_examples as chat_examples
     from lmlab.data.corpus import Corpus as Corpus
@@ -136,6 +138,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.copying import CopyTrial as CopyTrial
     from lmlab.training.curation_study import CurationTrial as CurationTrial
     from lmlab.training.curation_study import stored_curation as stored_curation
+    from lmlab.training.distillation import distill as distill
+    from lmlab.training.distillation_study import DistillationTrial as DistillationTrial
+    from lmlab.training.distillation_study import stored_distillation as stored_distillation
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -251,6 +256,12 @@ _HOME = {
     "k1": "lmlab.training.policy_objectives",
     "k2": "lmlab.training.policy_objectives",
     "k3": "lmlab.training.policy_objectives",
+    "distill": "lmlab.training.distillation",
+    "DistillationTrial": "lmlab.training.distillation_study",
+    "stored_distillation": "lmlab.training.distillation_study",
+    # what is no word
+    "patchify": "lmlab.data.any_tokens",
+    "Codebook": "lmlab.data.any_tokens",
     # what it costs
     "n_words": "lmlab.systems.compute",
     "text_bytes": "lmlab.systems.compute",

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lmlab.data.batches import Batch
 from lmlab.data.chat import chat_examples
 from lmlab.data.preferences import Preference, preference_pairs
 from lmlab.models.families import family_for
@@ -18,6 +19,7 @@ from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.text_model import TextModel, load
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
 from lmlab.tokenizer.chat_template import default_template
+from lmlab.training.distillation import distill
 from lmlab.training.objectives import next_token
 from lmlab.training.preference_objectives import bradley_terry, dpo
 
@@ -175,3 +177,21 @@ def test_dpo_is_trls(trl: Any, folder: Path, tmp_path: Path) -> None:
     assert abs(float(loss) - 0.6931) > 0.01, "the policy has left its reference"
     assert float(loss) == pytest.approx(float(loss_of(trainer)), abs=1e-6, rel=1e-6)
     assert_same_gradients(policy, trainer.model)
+
+
+# ---------------------------------------------------------------- distillation
+
+
+def test_distillation_is_the_loss_of_gkd(trl: Any) -> None:
+    """Its generalized divergence with beta 0 is KL(teacher ‖ student); it leaves Hinton's τ² out, so we divide."""
+    gkd: Any = pytest.importorskip("trl.experimental.gkd", reason="a trl without GKD").GKDTrainer
+    config = TransformerConfig(vocab_size=29, max_seq_len=16, d_model=16, n_layers=1, n_heads=2)
+    student, teacher = (Transformer(config, seed=seed) for seed in (1, 2))
+    ids = torch.randint(29, (4, 13), generator=torch.Generator().manual_seed(3))
+    batch = Batch(ids[:, :-1], ids[:, 1:])
+    for tau in (1.0, 3.0):
+        theirs = gkd.generalized_jsd_loss(
+            student(batch.inputs), teacher(batch.inputs), labels=batch.targets, beta=0.0, temperature=tau
+        )
+        mine = distill(teacher, tau)(student, batch) / tau**2
+        assert float(mine.detach()) == pytest.approx(float(theirs.detach()), rel=1e-4)
