@@ -72,6 +72,8 @@ def blocks_of(timeline: Timeline) -> list[Block]:
                 runs.append([span])
                 direction, all_hairs = way, hair
         found += [_block(run, begin) for run in runs]
+        if spans and (last := spans[-1]).end < begin + timeline.seconds:  # who is done waits for the rest of the step
+            found.append(Block(last.process, "wait", None, last.end - begin, timeline.seconds, 0.0))
     return found
 
 

@@ -8,9 +8,21 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from lmlab.widgets._facts import StoresFacts
+from lmlab.widgets._style import number
 
 _TEAM = threading.Lock()  # one team at a time: a machine has few cores, and its processes answer one question at once
+NEAR = 1e-5  # a float32 sum in another order
 Self = TypeVar("Self", bound="OnProcesses")
+
+
+def tiny(value: float) -> str:
+    """A difference: ``exactly 0``, ``3.1×10⁻⁸``, ``0.020``."""
+    if value == 0:
+        return "exactly 0"
+    if value >= 0.001:
+        return number(value, 3)
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}×10" + str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 class OnProcesses(StoresFacts):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmlab.models.config import TransformerConfig
 from lmlab.systems.timeline import ETHERNET, FREE, NVLINK, ROCE, Network, Order, Plan, Timeline, bubble
+from lmlab.widgets._on_processes import NEAR, tiny
 from lmlab.widgets._style import MINUS, NARROW, Span, Spans, bold, count, mono, n_bytes, number, spans
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ SPEED = 1e12  # operations a second of a predicted process: a round assumption
 PLANS = {"data": "data", "pipeline": "pipeline", "tensor": "tensor"}
 ORDERS = {"gpipe": "GPipe", "1f1b": "1F1B"}
 NETWORKS = {"free": "free", "nvlink": "NVLink", "roce": "Ethernet, 400 Gb/s", "ethernet": "Ethernet, 10 Gb/s"}
+STATED = {
+    "free": "messages take no time",
+    "nvlink": "NVLink 450 GB/s one way (H100 data sheet), 5 µs a message assumed",
+    "roce": "Ethernet 400 Gb/s (arXiv 2407.21783), 20 µs a message assumed",
+    "ethernet": "Ethernet 10 Gb/s (IEEE 802.3ae), 100 µs a message assumed",
+}
 BETWEEN: dict[str, Network] = {"free": FREE, "nvlink": NVLINK, "roce": ROCE, "ethernet": ETHERNET}
-NEAR = 1e-5  # a float32 sum in another order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +49,6 @@ def duration(value: float) -> str:
     if value < 0.9995:
         return f"{1e3 * value:.{1 if value < 9.95e-3 else 0}f}{NARROW}ms"
     return f"{value:.1f}{NARROW}s"
-
-
-def tiny(value: float) -> str:
-    """A difference: ``0``, ``3.1×10⁻⁸``, ``0.02``."""
-    if value == 0:
-        return "exactly 0"
-    if value >= 0.001:
-        return number(value, 3)
-    digits, power = f"{value:.1e}".split("e")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{digits}×10{raised}"
 
 
 def share(value: float) -> str:
@@ -106,7 +101,7 @@ def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
         said = [f" Real processes sent {count(real.messages, 'message')}, {n_bytes(real.bytes)}, not {sent}"]
     same = found.loss_difference <= NEAR
     said += ["; their loss is that of one process" if same else f"; their loss is off by {tiny(found.loss_difference)}"]
-    return [*said, f", their gradients to {tiny(found.gradient_difference)}."]
+    return [*said, f", their gradients within {tiny(found.gradient_difference)}."]
 
 
 def rows_of(timeline: Timeline, found: Measured | None) -> list[list[str]]:
@@ -132,7 +127,7 @@ def foot_of(B: int, T: int, setting: Setting, n_params: int) -> Spans:
     return spans(
         mono("ids (B,T) → loss, gradients"),
         f" · B {B}, T {T} · {count(n_params)} weights in float32 · predicted: 10¹² operations a second a process, "
-        f"backward twice forward, {NETWORKS[setting.network]} · measured: gloo, on this machine’s cores",
+        f"backward twice forward, {STATED[setting.network]} · measured: gloo, on this machine’s cores",
     )
 
 

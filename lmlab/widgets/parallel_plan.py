@@ -160,7 +160,7 @@ class ParallelPlan(OnProcesses):
         sync=True, control=Control("slider", "Micro-batches, m", min=1, max=MOST_PARTS)
     )
     order = traitlets.Enum(tuple(ORDERS), "gpipe").tag(
-        sync=True, control=Control("segments", "Order", options=tuple(ORDERS.items()))
+        sync=True, control=Control("segments", "Order", options=tuple(ORDERS.items()), secondary=True)
     )
     network = traitlets.Enum(tuple(NETWORKS), "free").tag(
         sync=True, control=Control("select", "Network", options=tuple(NETWORKS.items()))

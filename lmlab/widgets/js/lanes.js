@@ -15,7 +15,7 @@ function lanes({lane, label, W, row, S, labels, left, pick}) {
   lane.names.forEach((name, i) => { const y = i * row + row / 2; parts.push(line(left, (i + 1) * row, W, (i + 1) * row, "var(--line)", S));
     labels[i].forEach(([string, tone, at]) => parts.push(text(at, y + size * .36, string, {class: tone}))); });
   for (let k = 0; k < n; k++) {
-    const [process, kind, micro, start, end, computing] = data.subarray(k * WORK, k * WORK + WORK), y = process * row + gap / 2, w = x(end) - x(start), tall = row - gap, thin = Math.min(w, S), part = tall * computing;
+    const [process, kind, micro, start, end, computing] = data.subarray(k * WORK, k * WORK + WORK), y = process * row + gap / 2, w = x(end) - x(start), tall = row - gap, thin = w < 4 * S ? 0 : S, part = tall * computing;
     const said = `${label}, process ${process}: ${DOES[kind]}${micro < 0 ? "" : ` ${micro}`}`;
     const g = s("g", {role: "option", "aria-label": said, "aria-selected": "false", tabindex: -1, ...KEYS, "data-process": process, "data-kind": DOES[kind], "data-micro": micro, "data-start": start, "data-end": end,
       onclick: () => pick(g), style: "cursor:default"});

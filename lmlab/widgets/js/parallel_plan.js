@@ -10,8 +10,8 @@ function picture(ctx) {
   function draw(view) {
     v = view;
     const held = main.contains(document.activeElement) && document.activeElement.getAttribute("role") === "option", P = ctx.present(), S = P ? 28 / 13 : 1;
-    const full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), W = beside ? Math.round(full - (P ? 640 : 372)) : full, tiny = full < 560 * S;
-    const count = v.lanes.reduce((sum, l) => sum + l.names.length, 0), row = P ? Math.max(38, Math.min(60, Math.floor((beside ? 400 : 230) / count))) : Math.max(26, Math.min(38, Math.floor(420 / count)));
+    const full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), W = beside ? Math.round(full - (P ? 660 : 372)) : full, tiny = full < 560 * S;
+    const count = v.lanes.reduce((sum, l) => sum + l.names.length, 0), row = P ? Math.max(38, Math.min(60, Math.floor((beside ? 380 : 230) / count))) : Math.max(26, Math.min(38, Math.floor(420 / count)));
     main.style.width = W + "px";
     (beside ? el : ctx.after).append(aside); aside.hidden = P && !beside;
     const shorten = t => tiny ? t.split(" + ")[0] : t, left = Math.ceil(Math.max(...v.lanes.flatMap(l => l.notes.map(t => wordWidth(ctx.root, shorten(t), 13 * S)))) + 34 * S);
@@ -20,13 +20,15 @@ function picture(ctx) {
     if (P) head.replaceChildren("Predicted ", h("span", {}, v.lanes[0].about + (tiny ? "" : "; a row a process, with what it holds")));
     const drawn = v.lanes.map((lane, i) => lanes({lane, label: i ? "measured" : "predicted", W, row, S, left, labels: of(lane), pick: g => focus(...placeOf(g))}));
     first.replaceChildren(drawn[0].el);
-    below.replaceChildren("Measured ", h("span", {}, v.lanes[1] ? v.lanes[1].about + " on this machine, by each process’s own clock" : "nothing yet"));
+    below.replaceChildren("Measured ", h("span", {}, v.lanes[1] ? v.lanes[1].about + (P || tiny ? "" : ", by each process’s own clock") : "nothing yet"));
     second.replaceChildren(drawn[1] ? drawn[1].el : h("div", {class: "empty"}, v.running ? "The processes are at work…" : "Real processes can train this very step"));
-    second.firstChild.style.minHeight = drawn[1] || !P ? "" : "76px";
+    second.hidden = P && !drawn[1];
+    legend.style.margin = P ? "0 0 12px" : "calc(2*var(--u)) 0 calc(5*var(--u))"; bar.style.marginBottom = P ? "6px" : "calc(2*var(--u))";
+    ctx.input("network").box.style.maxWidth = P ? "260px" : "";
     press.disabled = v.running;
     rows = drawn.flatMap(d => d.rows);
-    title.replaceChildren("One step ", h("span", {}, "arithmetic, and what was counted"));
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["", "predicted", "measured"].map(t => h("th", {}, t)))), h("tbody", {}, v.rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${r[0]}:${i}`, style: {"font-weight": i === 2 ? 700 : 400, ...(P ? {padding: "6px 0 6px 12px"} : {})}}, t)))))));
+    title.replaceChildren("One step of training");
+    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["", "predicted", "measured"].map(t => h("th", {}, t)))), h("tbody", {}, v.rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${r[0]}:${i}`, style: {"font-weight": i === 2 ? 700 : 400, ...(P ? {padding: `5px 0 5px ${i ? 16 : 0}px`} : {})}}, t)))))));
     at[0] = Math.min(at[0], rows.length - 1); at[1] = Math.min(at[1], rows[at[0]].length - 1);
     mark();
     if (held) rows[at[0]][at[1]].focus({preventScroll: true});
@@ -47,10 +49,11 @@ function picture(ctx) {
     const j = rows[i].findIndex(g => g.block.end / g.block.top >= share); focus(i, j < 0 ? rows[i].length - 1 : j);
   }
   main.addEventListener("focusout", e => { if (v && !main.contains(e.relatedTarget)) ctx.say(v.readout); });
-  return {el, draw, keys: [["← →", "along a process"], ["↑ ↓", "another process, at the same moment"], ["Home End", "its first and last"], ["m", "measure"]],
+  return {el, draw, keys: [["← →", "along a process"], ["↑ ↓", "another process, at the same moment"], ["Home End", "its first and last"], ["m", "measure"], ["o", "the other order"]],
     click(name) { return name === "start" && v && v.running; },
     key(e) {
       if (e.key === "m" && v && !v.running) { ctx.click("start"); return true; }
+      if (e.key === "o") { ctx.set("order", ctx.get("order") === "gpipe" ? "1f1b" : "gpipe"); return true; }
       if (e.target.getAttribute("role") !== "option") return false;
       const to = {ArrowRight: at[1] + 1, ArrowLeft: at[1] - 1, Home: 0, End: 1e9, PageDown: at[1] + 16, PageUp: at[1] - 16}[e.key];
       if (to !== undefined) focus(at[0], to);
