@@ -12,29 +12,15 @@ from dataclasses import astuple
 from pathlib import Path
 
 import lmlab as lab
-from lmlab.training.held_out_loss import PROSE, HeldOut, held_out
-from lmlab.training.quantization_study import quantization_curve
+from lmlab.training.quantization_study import quantization_curve, study_text
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "quantization"
-DOCUMENTS = 4096  # tokens of the town to measure on; the lab's own curve takes 1,200
-
-
-def text_for(model: lab.TextModel) -> tuple[HeldOut, str]:
-    """What the loss is measured on, and what it is called."""
-    if model.name == "town":
-        text = held_out(model, "town", n_tokens=DOCUMENTS)
-        assert text is not None
-        return text, f"{text.n_documents:,} held-out documents of the town, {text.n_tokens:,} tokens"
-    pages = [PROSE, lab.asset("texts/english.txt").read_text(encoding="utf-8")]
-    text = held_out(model, pages, n_tokens=DOCUMENTS)
-    assert text is not None
-    return text, f"two pages of prose, written for this lab and so read by no model, {text.n_tokens:,} tokens"
 
 
 def main(names: list[str]) -> None:
     for name in names:
         model = lab.load(name)
-        text, source = text_for(model)
+        text = study_text(model)
         rows = []
         n_weights = 0
         for point in quantization_curve(model, text):
@@ -44,7 +30,7 @@ def main(names: list[str]) -> None:
                 [method, bits, group_size, round(bits_per_weight, 4), float(f"{error:.4g}"), round(loss, 4), n_bytes]
             )
             print(name, *rows[-1], flush=True)
-        head = {"source": source, "floor": text.floor, "n_weights": n_weights, "columns": COLUMNS}
+        head = {"source": text.source, "floor": text.floor, "n_weights": n_weights, "columns": COLUMNS}
         lines = ",\n".join(json.dumps(row) for row in rows)
         FOLDER.mkdir(exist_ok=True)
         written = json.dumps(head, indent=1)[:-2] + f',\n "points": [\n{lines}\n]}}\n'

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -21,11 +21,12 @@ from lmlab.models.linear import own_linear_layers, with_weights
 from lmlab.quantization import decode_blocks, encode_blocks, quantize
 from lmlab.quantization.groups import GroupSize
 from lmlab.text_model import TextModel
-from lmlab.training.held_out_loss import HeldOut, held_out
+from lmlab.training.held_out_loss import PROSE, HeldOut, held_out
 
 UNQUANTIZED = "unquantized"
 BLOCK_BITS = {"Q8_0": 8, "Q4_1": 4, "Q4_0": 4}  # the blocks of GGUF files; each holds 32 weights
 BLOCK_SIZE = 32
+STUDY_TOKENS = 4096  # at most, to measure a stored point on; a widget of one layer takes 1,200
 
 
 class Setting(NamedTuple):
@@ -152,6 +153,19 @@ def stored_as(weight: Tensor, setting: Setting) -> tuple[Tensor, int]:
         return decode_blocks(raw, method), raw.numel()
     packed = quantize(weight, bits, method, group_size)
     return packed.dequantize(), packed.n_bytes
+
+
+def study_text(model: TextModel) -> HeldOut:
+    """What the stored points are measured on: of "town" about 4,000 tokens of the town, else two pages of prose."""
+    if model.name == "town":
+        text = held_out(model, "town", n_tokens=STUDY_TOKENS)
+        named = f", {text.n_tokens:,} tokens" if text else ""
+    else:
+        text = held_out(model, [PROSE, asset("texts/english.txt").read_text(encoding="utf-8")], n_tokens=STUDY_TOKENS)
+        named = ""
+    assert text is not None
+    pages = f"two pages of prose, written for this lab and so read by no model, {text.n_tokens:,} tokens"
+    return replace(text, source=text.source + named if named else pages)
 
 
 def kept_curve(name: str) -> KeptCurve:

@@ -2,6 +2,7 @@
 
 from lmlab.widgets.all_sequences import AllSequences
 from lmlab.widgets.attention import Attention
+from lmlab.widgets.bits_versus_loss import BitsVersusLoss
 from lmlab.widgets.block_ablation import BlockAblation
 from lmlab.widgets.bpe_merges import BPEMerges
 from lmlab.widgets.chain_rule import ChainRule
@@ -10,6 +11,7 @@ from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.curation_funnel import CurationFunnel
 from lmlab.widgets.few_shot import FewShot
 from lmlab.widgets.flops_count import FlopsCount
+from lmlab.widgets.fused_attention import FusedAttention
 from lmlab.widgets.generation_tree import GenerationTree
 from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.induction_heads import InductionHeads
@@ -17,7 +19,9 @@ from lmlab.widgets.iso_flop import IsoFLOP
 from lmlab.widgets.loss_mask import LossMask
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
+from lmlab.widgets.openness import Openness
 from lmlab.widgets.page_rater import PageRater
+from lmlab.widgets.parallel_plan import ParallelPlan
 from lmlab.widgets.parameter_growth import ParameterGrowth
 from lmlab.widgets.policy_gradient import PolicyGradient
 from lmlab.widgets.policy_training import PolicyTraining
@@ -33,6 +37,7 @@ from lmlab.widgets.scaling_laws import ScalingLaws
 from lmlab.widgets.shape_flow import ShapeFlow
 from lmlab.widgets.shifted_labels import ShiftedLabels
 from lmlab.widgets.skill_curves import SkillCurves
+from lmlab.widgets.split_matrix import SplitMatrix
 from lmlab.widgets.stage_comparison import StageComparison
 from lmlab.widgets.task_as_text import TaskAsText
 from lmlab.widgets.token_cost import TokenCost
@@ -48,6 +53,7 @@ __all__ = [
     "AllSequences",
     "Attention",
     "BPEMerges",
+    "BitsVersusLoss",
     "BlockAblation",
     "ChainRule",
     "ComputeReuse",
@@ -55,6 +61,7 @@ __all__ = [
     "CurationFunnel",
     "FewShot",
     "FlopsCount",
+    "FusedAttention",
     "GenerationTree",
     "GuessingGame",
     "InductionHeads",
@@ -62,7 +69,9 @@ __all__ = [
     "LossMask",
     "NGramTable",
     "NextToken",
+    "Openness",
     "PageRater",
+    "ParallelPlan",
     "ParameterGrowth",
     "PolicyGradient",
     "PolicyTraining",
@@ -78,6 +87,7 @@ __all__ = [
     "ShapeFlow",
     "ShiftedLabels",
     "SkillCurves",
+    "SplitMatrix",
     "StageComparison",
     "TaskAsText",
     "TokenCost",

@@ -108,6 +108,16 @@ TRAINING_SAMPLES = {
         trait="beta",
         value=0.8,
     ),
+    "BitsVersusLoss": Sample(
+        (
+            "lab.widgets.BitsVersusLoss(random, settings=[('absmax', 4, None)])",
+            "lab.widgets.BitsVersusLoss(random, text='the stock', settings=[('nf4', 4, 32)]).measure().wait()",
+            'lab.widgets.BitsVersusLoss(hostile, question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Near enough",
+        trait="within",
+        value=12,
+    ),
     "PolicyTraining": Sample(
         (
             'lab.widgets.PolicyTraining(random, ["who?"], lambda prompt, answer: answer.count("e"), steps=5)',
