@@ -78,6 +78,16 @@ def loss_said(before: float | None, after: float | None, text: HeldOut | None, *
     return [f"{model} {verb} from {number(before, 3)} to ", now, "."]
 
 
+def rival_said(loss: float | None, rival: float | None) -> list[str | Span]:
+    """Whether levels set by hand beat those of k-means where it counts, in the model's loss."""
+    if loss is None or rival is None:
+        return []
+    against = f" With k-means’ levels it is {number(rival, 3)}"
+    if abs(loss - rival) < 0.0005:
+        return [against, ": a draw."]
+    return [against, ": ", bold("yours win"), "."] if loss < rival else [against, ": k-means is still ahead."]
+
+
 def footnote(layer: LayerWeights, bits: int, group: str, text: HeldOut | None) -> Spans:
     """Shapes, spread, and what the loss was measured on."""
     rows, cols = layer.shape

@@ -7,18 +7,16 @@ model's loss with these weights come from the kernel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import traitlets
 
-from lmlab.models.linear import with_weights
 from lmlab.text_model import TextModel
-from lmlab.training.held_out_loss import HeldOut, held_out
+from lmlab.training.held_out_loss import held_out
 from lmlab.widgets._base import Control, LabWidget, View, heavy
-from lmlab.widgets._quantization_words import error_said, first_sentence, footnote, in_words, loss_said, shown_error
-from lmlab.widgets._style import Spans, n_bytes, number, spans
-from lmlab.widgets._weights import Cost, LayerWeights, Result, cost_of, first_layer, linear_layers, quantized_layers
+from lmlab.widgets._bins_view import QuantizationBinsView, Rival, loss_with, quantization_bins_view, with_loss
+from lmlab.widgets._weights import LayerWeights, cost_of, first_layer, linear_layers, quantized_layers
 
 METHODS = {
     "minmax": "min-max",
@@ -30,125 +28,6 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuantizationBinsView(View):
-    """`levels` and `best` in units of the spread; `error` in its square; `costs` and `methods` as the page shows them.
-
-    `tail` is the readout after its first sentence; the page writes that one itself while a level is dragged.
-    """
-
-    layer: str
-    n_weights: int
-    bits: int
-    method: str
-    grouped: bool
-    levels: tuple[float, ...]
-    best: tuple[float, ...]
-    error: float
-    best_error: float
-    low: float
-    high: float
-    costs: tuple[tuple[str, str, str], ...]
-    methods: tuple[tuple[str, float], ...]
-    losses: tuple[float | None, float | None]
-    all_layers: bool
-    tail: Spans
-
-
-def loss_with(model: TextModel, text: HeldOut | None, results: dict[str, Result]) -> float | None:
-    """The model's loss with these weights in the place of its own, nats per token."""
-    if text is None:
-        return None
-    weights = {name: result.quantized.dequantize() for name, result in results.items()}
-    return text.loss(with_weights(model.model, weights))  # type: ignore[type-var]
-
-
-def quantization_bins_view(
-    model: TextModel,
-    layers: Sequence[LayerWeights],
-    shown: LayerWeights,
-    text: HeldOut | None,
-    *,
-    bits: int,
-    method: str,
-    group: str,
-    levels: Sequence[float] = (),
-    held: int = -1,
-    dense_loss: float | None = None,
-    measure: bool = True,
-) -> QuantizationBinsView:
-    """What QuantizationBins shows: `layers` are quantized, `shown` is the one whose weights are drawn.
-
-    `measure` is false where the loss is worked out later.
-    """
-    results = quantized_layers(layers, bits=bits, method=method, group=group, levels=levels)
-    here = results[shown.name]
-    best = shown.by_method(bits, "kmeans", group)
-    cost, bins = cost_of(layers, results), shown.bins(group)
-    scope = f"all {len(layers)} layers" if len(layers) > 1 else "this layer"
-    view = QuantizationBinsView(
-        question=f"With {in_words(2**bits)} numbers to spend, which weights would you keep?",
-        about=f"QuantizationBins · {model.name} · cpu",
-        readout=(),
-        foot=footnote(shown, bits, group, text),
-        layer=shown.name,
-        n_weights=shown.weights.numel(),
-        bits=bits,
-        method=method,
-        grouped=group != "all",
-        levels=here.levels,
-        best=best.levels,
-        error=here.error,
-        best_error=best.error,
-        low=bins.low,
-        high=bins.high,
-        costs=((scope, "yours", _dense_name(cost)), *_costs(cost)),
-        methods=_methods(shown, bits, here.error, best.error),
-        losses=(None, None),
-        all_layers=len(layers) > 1,
-        tail=(),
-    )
-    return with_loss(view, text, dense_loss, loss_with(model, text, results) if measure else None, held)
-
-
-def with_loss(
-    view: QuantizationBinsView, text: HeldOut | None, dense_loss: float | None, loss: float | None, held: int
-) -> QuantizationBinsView:
-    """The view with the model's loss in sentence and table; without it where it is None."""
-    shown = ["–" if value is None else number(value, 3) for value in (loss, dense_loss)]
-    first = spans(*first_sentence(view.levels, view.bits, view.method, held, grouped=view.grouped))
-    tail = spans(*error_said(view.error, view.best_error, view.bits, view.method, grouped=view.grouped))
-    tail += spans(*loss_said(dense_loss, loss, text, every=view.all_layers))
-    costs = (*view.costs[:5], ("loss, nats per token", shown[0], shown[1]))
-    return replace(
-        view, readout=(*first, *tail), tail=tail, losses=(dense_loss, loss), costs=costs, table=[*map(list, costs)]
-    )
-
-
-def _dense_name(cost: Cost) -> str:
-    return "bf16" if cost.dense_bits == 16 else "float32"
-
-
-def _costs(cost: Cost) -> tuple[tuple[str, str, str], ...]:
-    return (
-        ("bits a weight", f"{cost.bits_per_weight:.2f}", f"{cost.dense_bits:.2f}"),
-        ("bytes", n_bytes(cost.n_bytes), n_bytes(cost.n_weights * cost.dense_bits / 8)),
-        ("mean squared error", shown_error(cost.error), "0"),
-        ("its root (RMSE)", shown_error(cost.error**0.5), "0"),
-    )
-
-
-def _methods(layer: LayerWeights, bits: int, error: float, best: float) -> tuple[tuple[str, float], ...]:
-    zero = ("zero them all", 1.0) if bits <= 2 else ("MSE", layer.by_method(bits, "mse", "all").error)
-    return (
-        ("min-max", layer.by_method(bits, "minmax", "all").error),
-        zero,
-        ("groups of 32", layer.by_method(bits, "minmax", "32").error),
-        ("yours", error),
-        (f"best {in_words(2**bits)}", best),
-    )
-
-
 class QuantizationBins(LabWidget):
     """A layer's weights and their levels, chosen by a method or dragged by hand, with error, bytes and loss.
 
@@ -158,6 +37,7 @@ class QuantizationBins(LabWidget):
     """
 
     kind = "quantization_bins"
+    parts = ("level_cost",)
     slow = True
     controls = ("layer", "bits", "method", "group", "scope", "start_over")
 
@@ -184,6 +64,7 @@ class QuantizationBins(LabWidget):
         self._dense_loss = self._text.loss(model.model) if self._text and not self.heavy else None
         self._now: tuple[tuple[str, int, str, str, str], list[float]] = (("", 0, "", "", ""), [])
         self._known: dict[tuple[str, int, str, str, str], QuantizationBinsView] = {}
+        self._rivals: dict[tuple[str, int, str, str], Rival] = {}
         self._automatic = "minmax"  # the method that levels set by hand begin from
         self._first_levels, self._first_held = list(traits.get("levels", [])), traits.get("held", -1)
         if self._first_levels:
@@ -258,6 +139,7 @@ class QuantizationBins(LabWidget):
             levels=levels,
             held=self.held,
             dense_loss=self._dense_loss,
+            rival=self._rival(shown) if method == "hand" and not (self.heavy and self.scope == "all") else None,
             measure=not self.heavy,
         )
         if method != "hand":
@@ -276,11 +158,24 @@ class QuantizationBins(LabWidget):
         _, bits, method, group, _ = key
         results = quantized_layers(self._quantized(shown), bits=bits, method=method, group=group, levels=levels)
         loss = loss_with(self._model, self._text, results)
+        if view.rival is None and len(view.costs[0]) > 3:
+            view = replace(view, rival=self._rival(shown, measure=True).loss)
         self._forget(shown)
         done = with_loss(view, self._text, self._dense_loss, loss, self.held)
         if method != "hand":
             self._known[key] = done
         return done
+
+    def _rival(self, shown: LayerWeights, *, measure: bool = False) -> Rival:
+        """What levels set by hand compete with; of a large model its loss is measured where there is time."""
+        key = (self.layer, self.bits, self.group, self.scope)
+        known = self._rivals.get(key)
+        if known is None or (measure and known.loss is None):
+            layers = self._quantized(shown)
+            results = quantized_layers(layers, bits=self.bits, method="kmeans", group=self.group, levels=())
+            loss = loss_with(self._model, self._text, results) if measure or not self.heavy else None
+            self._rivals[key] = known = Rival(cost_of(layers, results), loss)
+        return known
 
     def _quantized(self, shown: LayerWeights) -> list[LayerWeights]:
         return list(self._layers.values()) if self.scope == "all" else [shown]

@@ -12,7 +12,8 @@ import traitlets
 
 import lmlab as lab
 from lmlab.widgets._base import LabWidget
-from lmlab.widgets._quantization_words import shown_error
+from lmlab.widgets._quantization_words import rival_said, shown_error
+from lmlab.widgets._style import plain, spans
 from lmlab.widgets._weights import N_BINS, fine_bins
 from lmlab.widgets.quantization_bins import METHODS, QuantizationBins
 
@@ -85,7 +86,7 @@ def test_all_layers_at_once(random_model: lab.TextModel) -> None:
         changed[name] = nearest(weights, np.array(HAND) * np.sqrt((weights**2).mean()))
         error += ((weights - changed[name]) ** 2).sum()
         energy += (weights**2).sum()
-    costs = {label: mine for label, mine, _ in w.shown.costs}
+    costs = {label: mine for label, mine, *_ in w.shown.costs}
     assert costs["mean squared error"] == shown_error(error / energy)
     assert w.shown.losses[1] == pytest.approx(loss_by_hand(random_model, SAID, changed), abs=1e-4)
     assert w.shown.costs[0][0] == "all 28 layers"
@@ -105,6 +106,33 @@ def test_weights_that_are_bf16_are_compared_with_bf16(random_model: lab.TextMode
     view = widget(half, bits=2).shown
     assert view.costs[0] == ("this layer", "yours", "bf16")
     assert view.costs[1][2] == "16.00"
+
+
+# ---------------------------------------------------------------- by hand against k-means
+
+
+def test_levels_by_hand_compete_with_k_means_in_the_loss_of_the_model(random_model: lab.TextModel) -> None:
+    by_method = widget(random_model, bits=2, method="kmeans").shown
+    w = widget(random_model, levels=list(HAND))
+    view = w.shown
+    assert view.costs[0] == ("this layer", "yours", "k-means", "float32")
+    k = np.array(by_method.levels) * np.sqrt((raw(random_model) ** 2).mean())
+    loss = loss_by_hand(random_model, SAID, {LAYER: nearest(raw(random_model), k)})
+    assert view.rival == pytest.approx(loss, abs=1e-4)
+    assert view.costs[3] == ("mean squared error", shown_error(view.error), shown_error(view.best_error), "0")
+    assert view.best_error == pytest.approx(by_method.error)
+    ahead = [("yours win", -1.0), ("k-means is still ahead", 1.0), ("a draw", 0.0)]
+    gap = view.losses[1] - loss
+    said = ahead[2] if abs(gap) < 0.0005 else ahead[0] if gap < 0 else ahead[1]
+    assert said[0] in w.sentence
+    assert f"With k-means’ levels it is {loss:.3f}" in w.sentence
+
+
+def test_each_outcome_of_the_competition_has_its_words() -> None:
+    assert "yours win" in plain(spans(*rival_said(0.684, 0.688)))
+    assert "k-means is still ahead" in plain(spans(*rival_said(0.690, 0.688)))
+    assert "a draw" in plain(spans(*rival_said(0.6881, 0.688)))
+    assert rival_said(0.7, None) == rival_said(None, 0.7) == []
 
 
 # ---------------------------------------------------------------- what the page computes from

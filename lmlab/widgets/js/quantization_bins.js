@@ -4,22 +4,6 @@ const HALO = {style: "paint-order:stroke;stroke:var(--paper);stroke-width:4px"},
 const put = (node, props) => { for (const k in props) node.setAttribute(k, props[k]); };
 const STEP = .05, GAP = .005; // an arrow key; the least distance of two levels
 
-// two significant digits where small: the same rule as shown_error in Python
-const errorText = e => e >= .01 ? num(e, e >= 9.95 ? 1 : e >= .995 ? 2 : 3) : e > 0 ? num(e, 1 - Math.floor(Math.log10(e))) : "0";
-
-// which level each fine bin goes to, its share of the weights, and the mean squared error (see FineBins in Python)
-function cost(fine, v, levels) {
-  const n = fine.length / 4, wide = (v.high - v.low) / n, counts = levels.map(() => 0), mass = levels.map(() => 0), moment = levels.map(() => 0);
-  let k = 0, error = 0, all = 0;
-  for (let i = 0; i < n; i++) {
-    const z = v.low + (i + .5) * wide;
-    while (k < levels.length - 1 && z > (levels[k] + levels[k + 1]) / 2) k++;
-    const l = levels[k], [m0, m1, m2] = [fine[n + i], fine[2 * n + i], fine[3 * n + i]];
-    counts[k] += fine[i]; all += fine[i]; mass[k] += m0; moment[k] += m1; error += m2 - 2 * l * m1 + l * l * m0;
-  }
-  return {error: Math.max(0, error), shares: counts.map(c => c / all), means: moment.map((m, j) => mass[j] ? m / mass[j] : levels[j])};
-}
-
 function layout(ctx) {
   const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000);
   const W = aside ? full - (P ? 620 : 382) : full, H = P ? (full < 1100 ? 300 : 470) : full < 670 ? 400 : 470;
@@ -72,8 +56,9 @@ function picture(ctx) {
     const d = `M${x(v.low)} ${eb}` + levels.map((z, k) => at(edges[k], peaks[k]) + at(z, 0)).join("") + at(v.high, peaks[n]) + at(v.high, 0) + "z";
     over.replaceChildren(...(n <= 32 ? cells.slice(1).map(([a]) => line(a, from, a, eb, "var(--edge)", 1.25 * S, {"stroke-dasharray": "4 4"})) : []),
       s("path", {d, fill: "var(--m2)", "fill-opacity": .22, stroke: "var(--m2)", "stroke-width": 2 * S, "stroke-linejoin": "round"}));
-    const low = L.P && L.full < 1100, start = pixels[0] - l > W - l - pixels[n - 1]; // beside the outermost level that leaves more room
-    const said = text(start ? l + 8 * S : W - l - 8 * S, base + (eb - eh - base) * .8, "|weight − level|", {class: "s", ...HALO, "text-anchor": start ? "start" : "end"});
+    const low = L.P && L.full < 1100, outer = [pixels[0] - l, W - l - pixels[n - 1]], start = outer[0] > outer[1], wide = 128 * S; // where no line runs
+    const near = pixels.slice(1).findIndex((p, i) => p - pixels[i] > 2 * wide), inside = Math.max(...outer) < wide && near >= 0;
+    const said = text(inside ? pixels[near] + 8 * S : start ? l + 8 * S : W - l - 8 * S, base + (eb - eh - base) * .8, "|weight − level|", {class: "s", ...HALO, "text-anchor": inside || start ? "start" : "end"});
     nodes.forEach((g, i) => {
       const on = i === held, p = pixels[i], [bar, dot, ring] = g.children, mark = on && mine;
       put(bar, {x1: p, x2: p, y1: full(i) ? rise : base, y2: eb, stroke: "var(--m1)", "stroke-width": Math.min(tight / 3, (mark ? 4 : 3) * S)});
@@ -108,8 +93,8 @@ function picture(ctx) {
     const fresh = exact(), own = {"mean squared error": now.error, "its root (RMSE)": Math.sqrt(now.error)}, grey = {style: {color: "var(--ink-2)"}};
     const mine = (label, shown) => fresh ? h("b", {}, shown) : own[label] !== undefined && !v.all_layers ? h("b", {}, errorText(own[label]))
       : /^b/.test(label) ? h("b", {}, shown) : h("span", {...grey, title: "of the levels before"}, "… " + shown);
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, v.costs[0].map(t => h("th", {}, t)))), h("tbody", {}, v.costs.slice(1).filter(([label]) => !(L.P && /root/.test(label))).map(([label, shown, dense]) =>
-      h("tr", {"data-cost": label}, h("td", {}, label), h("td", {"data-exact": +fresh}, mine(label, shown)), h("td", grey, dense))))));
+    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, v.costs[0].map(t => h("th", {}, t)))), h("tbody", {}, v.costs.slice(1).filter(([label]) => !(L.P && /root/.test(label))).map(([label, shown, ...rest]) =>
+      h("tr", {"data-cost": label}, h("td", {}, label), h("td", {"data-exact": +fresh}, mine(label, shown)), rest.map((t, i) => h("td", i < rest.length - 1 ? {} : grey, t)))))));
     table.dataset.error = fresh ? v.error : now.error;
   }
 
@@ -132,11 +117,17 @@ function picture(ctx) {
     sent = performance.now();
     ctx.set("levels", levels.map(z => +z.toFixed(4)), !last || dragging);
   }
+  function take(all) { levels = all; ctx.model.set("method", "hand"); move(); tell(); send(false); }
   function drag(i, z) { // a level stays between its neighbors
-    levels = levels.slice(); hold(i);
-    levels[i] = Math.max(i ? levels[i - 1] + GAP : v.low, Math.min(i < levels.length - 1 ? levels[i + 1] - GAP : v.high, z));
-    ctx.model.set("method", "hand");
-    move(); tell(); send(false);
+    const all = levels.slice(); hold(i);
+    all[i] = Math.max(i ? all[i - 1] + GAP : v.low, Math.min(i < all.length - 1 ? all[i + 1] - GAP : v.high, z));
+    take(all);
+  }
+  const stretch = f => { const wide = stretched(levels, f, v.low, v.high); if (wide) take(wide); };
+  function pull(e) { // to the pointer, and onto the best place where that is near; with Alt all levels stretch
+    const z = at(e) + grip, best = v.best[held];
+    if (e.altKey) { if (z / levels[held] > .2) stretch(z / levels[held]); }
+    else drag(held, !e.shiftKey && Math.abs(x(z) - x(best)) < 5 ? best : z);
   }
   const at = e => v.low + (v.high - v.low) * (e.clientX - svg.getBoundingClientRect().left - L.l) / (L.W - 2 * L.l);
   let grip = 0;
@@ -146,7 +137,8 @@ function picture(ctx) {
     if (px[i] > 24) return;
     e.preventDefault(); svg.setPointerCapture(e.pointerId); dragging = true; grip = levels[i] - z; hold(i); nodes[i].focus({preventScroll: true}); move();
   });
-  svg.addEventListener("pointermove", e => { if (dragging) drag(held, at(e) + grip); });
+  svg.addEventListener("pointermove", e => { if (dragging) pull(e); });
+  svg.addEventListener("dblclick", () => drag(held, now.means[held]));
   const drop = () => { if (dragging) { dragging = false; if (!exact()) send(true); } };
   svg.addEventListener("pointerup", drop); svg.addEventListener("pointercancel", drop);
 
@@ -163,12 +155,13 @@ function picture(ctx) {
     move();
     if (byHand() && nodes.includes(document.activeElement)) tell();
   }
-  return {el, draw, click: forget, keys: [["← →", "move the level"], ["Shift", "a tenth of a step"], ["↑ ↓", "choose a level"], ["Home End", "the first, the last"], ["m", "to the mean of its weights"], ["t", "the best levels"]], key(e) {
+  return {el, draw, click: forget, keys: [["← →", "move the level"], ["Shift", "a tenth of a step"], ["↑ ↓", "choose a level"], ["Home End", "the first, the last"], ["m", "to the mean of its weights"], ["+ −", "all wider, all narrower"], ["t", "the best levels"]], key(e) {
     if (!nodes.includes(e.target)) return false;
     const by = e.shiftKey ? STEP / 10 : STEP, to = {ArrowUp: held + 1, ArrowDown: held - 1, Home: 0, End: levels.length - 1, PageUp: held + 16, PageDown: held - 16}[e.key];
     if (e.key === "ArrowRight") drag(held, levels[held] + by);
     else if (e.key === "ArrowLeft") drag(held, levels[held] - by);
     else if (e.key === "m") drag(held, now.means[held]);
+    else if ("+=-".includes(e.key)) stretch(e.key === "-" ? 1 / 1.05 : 1.05);
     else if (e.key === "t") { all = !all; move(); }
     else if (to !== undefined) { hold(Math.max(0, Math.min(levels.length - 1, to))); nodes[held].setAttribute("tabindex", 0); nodes[held].focus(); tell(); }
     else return false;
