@@ -294,6 +294,17 @@ SAMPLES = {
         trait="length",
         value=104,
     ),
+    "FusedAttention": Sample(
+        (
+            'lab.widgets.FusedAttention(random, prompt="the stock market crashed and investors panicked", step=3)',
+            'lab.widgets.FusedAttention(random, prompt="the stock", tile=2, layer=1, head=3)',
+            'lab.widgets.FusedAttention(hostile, prompt="the <b>stock</b> market", tile=1, show="roofline")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market",
+        text="prompt",
+    ),
     "PageRater": Sample(
         (
             "lab.widgets.PageRater()",
