@@ -149,7 +149,7 @@ def rows_of(piece: Piece, cut: Cut, p: int, made: Made | None) -> list[list[str]
         ["messages", count(messages), count(made.messages) if made else "–"],
         ["bytes", count(size), count(made.bytes) if made else "–"],
         ["product, off by", "0", tiny(made.difference) if made else "–"],
-        ["whole matrices, off by", "0", tiny(made.whole_difference) if made else "–"],
+        ["whole, off by", "0", tiny(made.whole_difference) if made else "–"],
     ]
 
 
@@ -174,7 +174,7 @@ def foot_of(piece: Piece, name: str) -> Spans:
     return spans(
         mono("X (T,D) · W (D,F) → Y (T,F)"),
         f" · T {rows}, D {d}, F {f} of the {wide} × {out} of {name}’s first MLP: inputs "
-        f"{', '.join(map(str, piece.inputs))}, the largest here · every process gets all of Y · float32",
+        f"{', '.join(map(str, piece.inputs))}, the largest here; “whole” is all of it · float32",
     )
 
 

@@ -1,6 +1,6 @@
 // SplitMatrix: X beside, W above, Y where they meet; each process has a color and a shape, and its parts stand aside.
 function picture(ctx) {
-  const head = h("h4"), place = h("div"), tables = h("div", {style: {display: "flex", "flex-wrap": "wrap", gap: "calc(4*var(--u)) calc(10*var(--u))", "margin-top": "calc(6*var(--u))"}});
+  const head = h("h4"), place = h("div"), tables = h("div", {style: {display: "flex", "flex-wrap": "wrap", gap: "calc(4*var(--u)) calc(6*var(--u))", "margin-top": "calc(6*var(--u))"}});
   const main = h("div", {style: {flex: "none", "max-width": "100%"}}, head, place, tables), title = h("h4"), parts = h("div"), more = h("div", {style: {"margin-top": "calc(5*var(--u))"}}), aside = h("div", {style: {flex: 1, "min-width": 0}}, title, parts, more), el = h("div", {class: "cols"}, main, aside);
   const press = ctx.input("start").box.querySelector("button");
   let v = null, items = [];
@@ -21,9 +21,10 @@ function picture(ctx) {
 
   // where everything stands: X left of Y and W above it, or, where that is too narrow, one under the other
   function layout(W, P) {
-    const S = P ? 28 / 13 : 1, size = 13 * S, D = v.inputs.length, F = v.outputs.length, many = processes() > 1, bars = (many && v.cut === "rows" ? 22 : 6) * S, least = wordWidth(ctx.root, said(-.88), size, false, true) + 3;
-    const room = Math.min(130 * S, W * .2), names = v.tokens.map(t => fitWord(ctx.root, t, room, size)), words = Math.max(...names.map(t => wordWidth(ctx.root, t, size, true, true))) + 12 * S, gap = 22 * S, fits = label => (W - label - gap - bars - 4) / (D + F);
-    const stacked = fits(0) < least, label = stacked ? (W - words - bars) / F >= least ? words : 0 : !P && fits(words) >= least ? words : 0, only = P && stacked, rows = only ? [chosen()[0]] : v.tokens.map((_, i) => i);
+    const S = P ? 28 / 13 : 1, size = 13 * S, D = v.inputs.length, F = v.outputs.length, many = processes() > 1, bars = (many && v.cut === "rows" ? 22 : 6) * S, least = wordWidth(ctx.root, said(-.88), size) + 2;
+    const gap = 16 * S, fits = label => (W - label - gap - bars - 4) / (D + F), stacked = fits(0) < least, measured = room => v.tokens.map(t => fitWord(ctx.root, t, room, size));
+    const wide = names => Math.max(...names.map(t => wordWidth(ctx.root, t, size, true, true))) + 12 * S, holds = names => (stacked ? (W - wide(names) - bars) / F : P ? 0 : fits(wide(names))) >= least; // tokens are named as far as there is room
+    const names = [Math.min(130 * S, W * .2), 60 * S].map(measured).find(holds), label = names ? wide(names) : 0, only = P && stacked, rows = only ? [chosen()[0]] : v.tokens.map((_, i) => i);
     const w = Math.min(60 * S * (P ? .8 : 1), stacked ? (W - label - bars - 4) / F : fits(label)), tall = P ? (stacked ? 42 : 46) : 30, head = 22 * S, marks = 24 * S, x0 = label, x1 = stacked ? label + bars : label + D * w + gap + bars;
     const shapes = many ? marks : 0, xHead = head + (v.cut === "rows" ? shapes : 0), wHead = head + (v.cut === "columns" ? shapes : 0), apart = stacked ? (label ? 12 : 30) * S : 0, yX = xHead + (stacked && !label ? 20 * S : 0), yW = stacked ? yX + rows.length * tall + wHead + apart : wHead, yY = yW + D * tall + (stacked ? head + apart : Math.max(xHead, head) + 10 * S);
     return {S, size, D, F, many, stacked, label, names, rows, w, tall, x0, x1, yX: stacked ? yX : yY, yW, yY, width: x1 + F * w, height: yY + rows.length * tall + 4};
@@ -77,19 +78,19 @@ function picture(ctx) {
     const [ci, cj] = chosen(), columns = v.cut === "columns", n = processes(), mine = v.parts.map((part, p) => columns ? n === 1 || v.whose[cj] === p ? [p, v.product[ci][cj]] : null : [p, part[ci][cj]]).filter(Boolean);
     return h("div", {style: {display: "grid", "grid-template-columns": "auto auto", "justify-content": "start", gap: "4px 32px"}}, mine.flatMap(([p, x], k) => [h("span", {class: `named n${p + 1}`}, k ? "+ " : "", mark(p), `process ${p}`), h("b", {"data-summand": p, style: {"text-align": "right"}}, said(x))]), mine.length > 1 ? [h("span", {}, "="), h("b", {style: {"text-align": "right", "border-top": "2px solid var(--ink)"}}, said(v.product[ci][cj]))] : []);
   }
-  const table = (heading, more, head, rows, name, P) => h("div", {style: {flex: "1 1 260px", "min-width": 0}}, h("h4", {}, heading, h("span", {}, more)), h("table", {}, h("thead", {}, h("tr", {}, head.map(t => h("th", {}, t)))), h("tbody", {}, rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${name}:${r[0]}:${i}`, style: {"font-weight": i === 2 && name === "sent" ? 700 : 400, "padding-top": P ? "4px" : "5px", "padding-bottom": P ? "4px" : "5px"}}, t)))))));
+  const table = (heading, more, head, rows, name, P) => h("div", {style: {flex: "1 1 auto", "min-width": 0}}, h("h4", {}, heading, h("span", {}, more)), h("table", {}, h("thead", {}, h("tr", {}, head.map(t => h("th", {}, t)))), h("tbody", {}, rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${name}:${r[0]}:${i}`, style: {"font-weight": i === 2 && name === "sent" ? 700 : 400, "padding-top": P ? "4px" : "5px", "padding-bottom": P ? "4px" : "5px"}}, t)))))));
 
   function paint() {
     if (!v || !v.x) return;
-    const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), held = place.contains(document.activeElement), n = processes(), A = beside ? P ? 530 : Math.round(full * .36) : full, W = beside ? full - A - (P ? 64 : 40) : full, columns = v.cut === "columns";
+    const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), held = place.contains(document.activeElement), n = processes(), A = beside ? P ? 530 : Math.round(full * .35) : full, W = beside ? full - A - (P ? 64 : 40) : full, columns = v.cut === "columns";
     main.style.width = W + "px"; el.style.gap = P ? "64px" : "40px";
     ctx.input("prompt").box.style.flexBasis = "200px";
     (beside ? el : ctx.after).append(aside); aside.hidden = P && !beside;
     head.replaceChildren(n === 1 ? "One process has it all" : columns ? "W cut by columns: " : "W cut by rows: ", h("span", {}, n === 1 ? "" : columns ? "every process has all of X" : P ? "and X by columns" : "and with it X by columns; nobody has Y before all is added"));
     place.replaceChildren(product(W, P));
     const counts = table("Sent ", "until every process has Y", ["", "predicted", "counted"], v.rows, "sent", P), short = r => P ? [r[0], r[1], r[3]] : r;
-    const pairs = table(P ? "Two in a row " : "Two matrices in a row ", (P ? "" : "") + (v.real ? "counted" : "predicted"), short(["cut by", P ? "meet" : "meetings", "messages", "bytes"]), v.pairs.map(short), "pair", P);
-    title.replaceChildren(P ? "The chosen number " : n === 1 ? "The product " : columns ? "Concatenate: " : "Sum: ", h("span", {}, P ? "" : (n === 1 ? "" : columns ? "parts go side by side" : "parts are summands") + (v.real ? ", made by real processes" : "")));
+    const pairs = table(P ? "Two in a row " : "Two matrices in a row ", v.real ? "counted" : "predicted", short(["cut by", P ? "meet" : "meetings", "messages", "bytes"]), v.pairs.map(short), "pair", P);
+    title.replaceChildren(P ? "The chosen number " : n === 1 ? "The product " : columns ? "Concatenate: " : "Sum: ", h("span", {}, P ? "" : v.real ? "what real processes made" : n === 1 ? "" : columns ? "parts go side by side" : "parts are summands"));
     parts.replaceChildren(P ? summands() : pieces(A));
     parts.style.minHeight = P ? "220px" : beside ? "410px" : "";
     tables.replaceChildren(...(P ? [] : [counts, pairs])); more.replaceChildren(P ? pairs : "");
