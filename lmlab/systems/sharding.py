@@ -141,7 +141,7 @@ def _step(plan: Plan, model: Transformer, ids: Tensor, p: int, m: int, order: Or
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
     shards = [Shard(plan, rank, p, model.config) for rank in range(p)]
     parameters = {name: tensor.detach() for name, tensor in model.named_parameters()}
-    jobs = [_job(shard, parameters, inputs, targets, m, order) for shard in shards]
+    jobs = [job_of(shard, parameters, inputs, targets, m, order) for shard in shards]
     answers = team.run(jobs)
 
     B, T = inputs.shape
@@ -162,7 +162,7 @@ def _step(plan: Plan, model: Transformer, ids: Tensor, p: int, m: int, order: Or
     )
 
 
-def _job(
+def job_of(
     shard: Shard, parameters: dict[str, Tensor], inputs: Tensor, targets: Tensor, m: int, order: Order
 ) -> Message:  # fmt: skip
     """What one process is told and given: its own rows, its own part of the model."""

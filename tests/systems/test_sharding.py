@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -245,3 +248,14 @@ def test_the_prediction_is_of_the_step_that_was_measured():
     assert result.predicted.seconds == pytest.approx(computed)
     work = Workload.of(model.config, B=ids.shape[0], T=ids.shape[1] - 1)
     assert work.n_layers == model.config.n_layers
+
+
+@pytest.mark.by_hand
+def test_loss_and_gradients_are_those_of_torchs_own_ddp_dtensor_and_pipelines():
+    command = [sys.executable, "-m", "tests.benchmarks.bench_parallel", "--size", "small", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(rows) == 4
+    for row in rows:
+        assert row["loss"] < 1e-6, row
+        assert row["gradient"] < 1e-7 < 1e-2 < row["largest"], row
