@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import ClassVar
 
 import torch
 from einops import rearrange
@@ -92,7 +93,7 @@ class AnyVocabulary:
     """
 
     END = 0
-    first = {"end": 0, "patch": 1, "word": 1 + N_CODES, "move": 1 + N_CODES + len(WORDS)}
+    first: ClassVar[dict[str, int]] = {"end": 0, "patch": 1, "word": 1 + N_CODES, "move": 1 + N_CODES + len(WORDS)}
     V = 1 + N_CODES + len(WORDS) + N_BINS
     row = N_PATCHES + 4 + 2 * MOVES + 2  # ids in a row, both ends counted
 
@@ -101,12 +102,12 @@ class AnyVocabulary:
         return max((name for name in KINDS if self.first[name] <= token), key=lambda name: self.first[name])
 
     def name(self, token: int) -> str:
-        """What an id stands for, as text: ``▦3``, ``moon``, ``−0.11``, ``⟨end⟩``."""
+        """What an id stands for, as text: ``patch 3``, ``moon``, ``−0.11``, ``⟨end⟩``."""
         kind = self.kind(token)
         index = token - self.first[kind]
         if kind == "move":
             return f"{from_bin(index):+.2f}".replace("-", "−")
-        return "⟨end⟩" if kind == "end" else WORDS[index] if kind == "word" else f"▦{index}"
+        return "⟨end⟩" if kind == "end" else WORDS[index] if kind == "word" else f"patch {index}"
 
     def picture_ids(self, images: Tensor) -> Tensor:
         """(B, 24, 24, 3) to ids (B, T), sixteen a picture."""
@@ -129,7 +130,7 @@ class AnyVocabulary:
 
 
 class SceneStream(BatchStream):
-    """Endless batches of fresh scenes: inputs and targets (B, T), T = 27; a batch follows from the seed and its place."""
+    """Endless batches of fresh scenes, inputs and targets (B, T), T = 27; each follows from the seed and its place."""
 
     def __init__(self, *, B: int, seed: int = 0) -> None:
         self.vocabulary = AnyVocabulary()

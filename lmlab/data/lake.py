@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 import torch
@@ -136,7 +137,7 @@ def bin_entropy(mean: float, n_bins: int) -> float:
     """The entropy, in nats, of a move of this mean with its wind, once it is cut into `n_bins` from −1 to 1."""
     edges = [-math.inf, *(2 * i / n_bins - 1 for i in range(1, n_bins)), math.inf]
     below = [0.5 * (1 + math.erf((edge - mean) / (WIND * math.sqrt(2)))) for edge in edges]
-    shares = [b - a for a, b in zip(below, below[1:], strict=False)]
+    shares = [b - a for a, b in pairwise(below)]
     return -sum(p * math.log(p) for p in shares if p > 0)
 
 

@@ -1,6 +1,7 @@
 """What a lab shows: one file a kind, one class a widget."""
 
 from lmlab.widgets.all_sequences import AllSequences
+from lmlab.widgets.any_token import AnyToken
 from lmlab.widgets.attention import Attention
 from lmlab.widgets.bits_versus_loss import BitsVersusLoss
 from lmlab.widgets.block_ablation import BlockAblation
@@ -9,6 +10,7 @@ from lmlab.widgets.chain_rule import ChainRule
 from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.curation_funnel import CurationFunnel
+from lmlab.widgets.distillation import Distillation
 from lmlab.widgets.few_shot import FewShot
 from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.fused_attention import FusedAttention
@@ -51,6 +53,7 @@ from lmlab.widgets.weight_file import WeightFile
 
 __all__ = [
     "AllSequences",
+    "AnyToken",
     "Attention",
     "BPEMerges",
     "BitsVersusLoss",
@@ -59,6 +62,7 @@ __all__ = [
     "ComputeReuse",
     "CoverageCurve",
     "CurationFunnel",
+    "Distillation",
     "FewShot",
     "FlopsCount",
     "FusedAttention",

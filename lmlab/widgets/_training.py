@@ -21,8 +21,8 @@ from lmlab.widgets._figure import FigureWidget
 REDRAW = 0.18  # seconds between two drawings
 
 
-class TrainingFigure(StoresFacts, FigureWidget):
-    """Base of the charts that train: a subclass gives `rounds`, `forget` and `facts`, and may add controls of its own.
+class Trains(StoresFacts):
+    """Base of what trains while you look: a subclass gives `rounds`, `forget` and `facts`, and may add controls.
 
     `train`, `stop` and `wait` return the widget.
     """
@@ -55,7 +55,7 @@ class TrainingFigure(StoresFacts, FigureWidget):
         """False once the training should end after this step."""
         return not self._stopping.is_set()
 
-    def train(self) -> TrainingFigure:
+    def train(self) -> Trains:
         """Start, from the first step; a training that is under way is stopped first."""
         self.stop()
         self.forget()
@@ -64,7 +64,7 @@ class TrainingFigure(StoresFacts, FigureWidget):
         self._trainer.start()
         return self
 
-    def stop(self) -> TrainingFigure:
+    def stop(self) -> Trains:
         """End the training after the present step; what was measured so far stays."""
         trainer = self._trainer
         self._stopping.set()
@@ -72,7 +72,7 @@ class TrainingFigure(StoresFacts, FigureWidget):
             trainer.join()
         return self
 
-    def wait(self, timeout: float = 120.0) -> TrainingFigure:
+    def wait(self, timeout: float = 120.0) -> Trains:
         """Return when the training is over and drawn. Raises TimeoutError after `timeout` seconds."""
         trainer, end = self._trainer, time.monotonic() + timeout
         while trainer is not None and trainer.is_alive():
@@ -125,3 +125,7 @@ class TrainingFigure(StoresFacts, FigureWidget):
             self._fail(error)
         except Exception:  # the tests' strict mode raises here too, where nobody could catch it
             return
+
+
+class TrainingFigure(Trains, FigureWidget):
+    """Base of the charts that train."""

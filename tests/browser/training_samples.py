@@ -159,4 +159,25 @@ TRAINING_SAMPLES = {
         value="How do I make glowfire?",
         text="prompt",
     ),
+    "Distillation": Sample(
+        (
+            "lab.widgets.Distillation(random, steps=3)",
+            'lab.widgets.Distillation(random, steps=2, seed=2, prompt="the goose").train().wait()',
+            'lab.widgets.Distillation(hostile, steps=3, prompt="<b>the</b> %{x}")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market crashed",
+        text="prompt",
+    ),
+    "AnyToken": Sample(
+        (
+            "lab.widgets.AnyToken()",
+            'lab.widgets.AnyToken(steps=4, seed=2, goal="star", temperature=0.5).train().wait()',
+            'lab.widgets.AnyToken(question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Seed",
+        trait="seed",
+        value=5,
+    ),
 }
