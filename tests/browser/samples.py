@@ -325,6 +325,17 @@ SAMPLES = {
         trait="words",
         value=150,
     ),
+    "Openness": Sample(
+        (
+            "lab.widgets.Openness(random)",
+            'lab.widgets.Openness(random, prompt="the goose", page="open-weight")',
+            'lab.widgets.Openness(hostile, prompt="<b>who</b>?", seed=3)',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="where does the goose live?",
+        text="prompt",
+    ),
     "LossMask": Sample(
         (
             'lab.widgets.LossMask(random, question="What is 3 plus 4?", answer="It is 7.")',
@@ -345,5 +356,26 @@ SAMPLES = {
         name="Labels by an annotator",
         trait="annotated",
         value=100,
+    ),
+    "ParallelPlan": Sample(
+        (
+            "lab.widgets.ParallelPlan(random)",
+            'lab.widgets.ParallelPlan(random, plan="tensor", processes=2, network="ethernet")',
+            'lab.widgets.ParallelPlan(hostile, plan="data", micro_batches=32, processes=8)',
+        ),
+        name="Processes, p",
+        trait="processes",
+        value=3,
+    ),
+    "SplitMatrix": Sample(
+        (
+            "lab.widgets.SplitMatrix(random)",
+            'lab.widgets.SplitMatrix(random, cut="rows", processes=4)',
+            'lab.widgets.SplitMatrix(hostile, cut="rows", processes=3, prompt="<b>who</b>?")',
+        ),
+        name="prompt",
+        trait="prompt",
+        value="the stock market rose",
+        text="prompt",
     ),
 }
