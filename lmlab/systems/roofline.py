@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -125,18 +125,20 @@ def placed_under(roof: Roof) -> tuple[Placed, ...]:
 def measured_roofline(device: torch.device | str | None = None) -> tuple[Roof, tuple[Placed, ...]]:
     """This machine's roof, and every kernel run under it: float32, in about a second on an idle core.
 
-    The peak is that of the fastest product of matrices, the bandwidth that of a copy too large for the caches (its
-    bytes counted twice, once each way). The best of three runs counts, so that what else the machine does is left out.
+    The peak is that of the fastest product of matrices. The bandwidth is that of a copy too large for the caches (its
+    bytes counted twice, once each way) or of reading such a matrix once, whichever is more. The best of three rounds
+    counts, so that what else the machine does is left out.
     """
     where = pick_device(str(device) if device is not None else None)
     runs = _runs(where)
-    seconds = {name: _seconds(run, where) for name, run in runs.items()}
+    seconds = _best_seconds(runs, where)
     works = {work.name: work for work in kernels()}
     speeds = {name: work.flops / seconds[name] for name, work in works.items()}
     peak = max(speeds[f"product of {n:,}"] for n in PRODUCTS)
     threads = torch.get_num_threads()
     on = f"{threads} thread{'' if threads == 1 else 's'}" if where.type == "cpu" else str(where)
-    bandwidth = 2 * 4 * SIDE * SIDE / seconds["copy"]
+    reading = works["matrix × vector"].n_bytes / seconds["matrix × vector"]
+    bandwidth = max(2 * 4 * SIDE * SIDE / seconds["copy"], reading)
     roof = Roof("this machine", peak, bandwidth, 4, f"measured: float32, {on}")
     return roof, tuple(Placed(work, roof.attainable(work.intensity), speeds[name]) for name, work in works.items())
 
@@ -155,10 +157,8 @@ def attention_seconds(
     named: dict[str, Callable[..., Tensor]] = {"naive": plain_attention, "fused": F.scaled_dot_product_attention}
     if compile:
         named["compiled"] = _compiled(q, k, v, causal)
-    return {
-        name: _seconds(lambda run=run: run(q, k, v, is_causal=causal), where)  # type: ignore[misc]
-        for name, run in named.items()
-    }
+    runs = {name: lambda run=run: run(q, k, v, is_causal=causal) for name, run in named.items()}
+    return _best_seconds(runs, where)
 
 
 def plain_attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool = True) -> Tensor:
@@ -201,21 +201,25 @@ def _random_qkv(H: int, T: int, E: int, seed: int, device: torch.device) -> list
     return [torch.randn(1, H, T, E, device=device, generator=generator) for _ in range(3)]
 
 
-def _seconds(run: Callable[[], Tensor], device: torch.device) -> float:
-    """The best of a few runs; a small one is repeated until a clock can tell it. The first pays for what is loaded."""
+def _best_seconds(runs: Mapping[str, Callable[[], Tensor]], device: torch.device) -> dict[str, float]:
+    """The best of a few rounds for each, all in turn, so that a busy moment of the machine falls on all alike.
 
-    def timed(n: int) -> float:
+    What is over in no time is repeated until a clock can tell it. The first run pays for what is loaded.
+    """
+
+    def timed(run: Callable[[], Tensor], n: int) -> float:
         started = time.perf_counter()
         for _ in range(n):
             run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # it was only told to begin
-        return time.perf_counter() - started
+        return (time.perf_counter() - started) / n
 
     with torch.no_grad():
-        timed(1)
-        n = max(1, min(1000, math.ceil(2e-3 / max(timed(1), 1e-7))))
-        return min(timed(n) for _ in range(REPEATS)) / n
+        first = {name: (timed(run, 1), timed(run, 1))[1] for name, run in runs.items()}
+        times = {name: max(1, min(1000, math.ceil(2e-3 / max(first[name], 1e-7)))) for name in runs}
+        rounds = [{name: timed(run, times[name]) for name, run in runs.items()} for _ in range(REPEATS)]
+    return {name: min(once[name] for once in rounds) for name in runs}
 
 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Callable[..., Tensor]:

@@ -44,7 +44,7 @@ def _step_said(step: TileStep, at: int, n: int, tokens: Sequence[str]) -> list[s
         return [*said, f"{rows} the first keys: the largest score and the sum begin here, and nothing is rescaled. "]
     row = int((rescale - 0.5).abs().add((rescale == 1).float()).argmin())
     if rescale[row] == 1:
-        return [*said, "No row finds a larger score than it had: nothing is rescaled, sums and outputs only grow. "]
+        return [*said, "No row finds a larger score than it had: nothing is rescaled. "]
     return [
         *said, mono(tokens[step.queries[row]]), " finds a larger score, ", bold(number(float(step.row_max[0, 0, row]))),
         ": its sums so far are multiplied by ", bold(number(float(rescale[row]), 3)), ". ",
@@ -116,7 +116,7 @@ def foot_said(walk: TileWalk, roof: Roof, show: str) -> Spans:
             "attention of H 2, T 2,048, E 64 · each operand counted as moved once"
         )
     return spans(
-        mono("q (T,E) · k (S,E) → tile of scores → m, l (T) → output (T,E)"),
+        mono("q (T,E) · k (S,E) → scores, a tile at a time → m, l (T) → output (T,E)"),
         f" · T = S = {T}, E {E}, float32 · m: largest score so far, l: sum of exp(score − m) · "
         "Milakov & Gimelshein 2018, Dao et al. 2022",
     )

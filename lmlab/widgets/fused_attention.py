@@ -116,8 +116,9 @@ def _table(
 class FusedAttention(LabWidget):
     """One head of a transformer, in tiles with a running softmax, beside the naive way; and the machine's roofline.
 
-    `tile` is the number of rows and columns of a tile, `step` how many tiles are done, `length` the number of tokens
-    for which bytes are counted besides. `show` is "tiles" or "roofline"; its button measures this machine.
+    The last layer is shown first. `tile` is the number of rows and columns of a tile, `step` how many tiles are done,
+    `length` the number of tokens for which bytes are counted besides. `show` is "tiles" or "roofline", whose button
+    measures this machine.
     """
 
     kind = "fused_attention"
@@ -154,6 +155,7 @@ class FusedAttention(LabWidget):
         config = self._network.config
         self._limits = {"layer": config.n_layers, "head": config.n_heads}
         self._roofs: tuple[Roof, tuple[Placed, ...]] | None = None
+        traits.setdefault("layer", config.n_layers - 1)
         super().__init__(options={name: {"max": n - 1} for name, n in self._limits.items()}, **traits)
 
     @traitlets.validate("layer", "head")
