@@ -9,14 +9,15 @@ Source of the ring: Patarasuk and Yuan 2009, "Bandwidth optimal all-reduce algor
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ class Clock:
         self._open: list[tuple[Kind, int | None]] = []
         self._since = 0.0
 
-    @contextmanager
+    @contextlib.contextmanager
     def during(self, kind: Kind, micro_batch: int | None = None) -> Iterator[None]:
         """What happens within is of this kind; without a number it belongs to the micro-batch around it."""
         if micro_batch is None and self._open:
@@ -177,8 +178,14 @@ def main() -> None:
 
 def _listen(jobs: queue.Queue[Message]) -> None:
     """Jobs as they come. At their end the notebook is gone, and so is this process, whatever it is doing."""
+    where = None
     while (job := read_message(sys.stdin.buffer)) is not None:
         jobs.put(job)
+        where = Path(job.words["meet_at"])
+    if where is not None:  # a notebook that was killed could not clean up; the last worker finds the folder empty
+        with contextlib.suppress(OSError):
+            where.unlink(missing_ok=True)
+            where.parent.rmdir()
     os._exit(0)
 
 
