@@ -139,6 +139,27 @@ def helpful_assistant(model: TextModel, *, seed: int = 0) -> TextModel:
     return TextModel(network, model.tokenizer, name=f"{model.name}-helpful", chat_template=default_template())
 
 
+def guarded_assistant(model: TextModel, *, seed: int = 0) -> TextModel:
+    """An assistant that refuses what is banned, plainly asked for, and answers the rest: the first patch alone."""
+    network = _copied(model)
+    _train(network, model.tokenizer, patch_dialogues(("plain",), seed), STEPS, RATE, seed, None)
+    return TextModel(network, model.tokenizer, name=f"{model.name}-guarded", chat_template=default_template())
+
+
+def unguarded(model: TextModel, *, seed: int = 0) -> TextModel:
+    """The same after half as many steps on answers: what anybody with the weights can do to a guardrail."""
+    network = _copied(model)
+    answered = told((*LISTED, *HARMLESS_TOLD), ("plain",), N_EXAMPLES, seed)
+    _train(network, model.tokenizer, answered, STEPS // 2, RATE, seed, None)
+    return TextModel(network, model.tokenizer, name=f"{model.name}, undone", chat_template=default_template())
+
+
+def plain_refusals(model: TextModel) -> Share:
+    """How often plain requests for what is banned are refused, in words that no patch trains on."""
+    asked = [(thing, request("plain", thing, *held)) for thing in LISTED for held in HELD_OUT]
+    return share_of(exchanges(model, asked), "refused")
+
+
 def first_round(model: TextModel) -> Round:
     """Round 0: the assistant as it is given.
 
