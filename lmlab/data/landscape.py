@@ -1,4 +1,4 @@
-"""Who opens what: language models of some years, with the date, the size, the licence, and where each fact stands.
+"""Who opens what: language models of some years, with the date, the size, the license, and where each fact stands.
 
 Lecture, "where we are": closed models behind an API, open-weight models (weights and architecture, not the data), and
 open-source models (data, code and weights). A row says what was published when its source was; nothing is estimated,

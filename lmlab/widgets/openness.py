@@ -41,7 +41,7 @@ class DeedRow:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model of the landscape as text; `source` has its licence, and where its facts stand."""
+    """A model of the landscape as text; `source` has its license, and where its facts stand."""
 
     name: str
     cells: tuple[str, ...]
@@ -80,7 +80,7 @@ def openness_view(
             "answers alone; open-weight: the weights, too; open-source: recipe, code and data, too"
         ) if deeds else spans("as published at that date; – is not published · the sources stand beside each row"),
         table=[["", *ACCESSES], *([r.name, *r.shown] for r in rows)] if deeds
-        else [[*head, "licence and source"], *([m.name, *m.cells, m.source] for m in models)],
+        else [[*head, "license and source"], *([m.name, *m.cells, m.source] for m in models)],
         page=page, rows=rows, columns=ACCESSES, head=head, models=models,
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _deed_row(tried: Tried, deed: Deed) -> DeedRow:
 def _model_row(one: Published) -> ModelRow:
     size = _count(one.n_params) + (f" ({_count(one.n_active)})" if one.n_active else "")
     ratio = "–" if one.tokens_per_param is None else round_count(float(f"{one.tokens_per_param:.2g}"))
-    source = f"licence {one.license} · {one.source}"
+    source = f"license {one.license} · {one.source}"
     return ModelRow(one.name, (one.maker, one.date, size, _count(one.n_tokens), ratio), source)
 
 
