@@ -107,6 +107,11 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.systems.fusion import tile_memory_bytes as tile_memory_bytes
     from lmlab.systems.fusion import tiled_attention as tiled_attention
     from lmlab.systems.fusion import tiled_attention_bytes as tiled_attention_bytes
+    from lmlab.systems.measured import measured_memory as measured_memory
+    from lmlab.systems.memory import gpus_needed as gpus_needed
+    from lmlab.systems.memory import inference_memory as inference_memory
+    from lmlab.systems.memory import kv_cache_bytes as kv_cache_bytes
+    from lmlab.systems.memory import training_memory as training_memory
     from lmlab.systems.roofline import GPU_ROOFS as GPU_ROOFS
     from lmlab.systems.roofline import Roof as Roof
     from lmlab.systems.roofline import attention_seconds as attention_seconds
@@ -284,6 +289,11 @@ _HOME = {
     "measured_roofline": "lmlab.systems.roofline",
     "placed_under": "lmlab.systems.roofline",
     "counted_flops": "lmlab.models.flops",
+    "training_memory": "lmlab.systems.memory",
+    "inference_memory": "lmlab.systems.memory",
+    "kv_cache_bytes": "lmlab.systems.memory",
+    "gpus_needed": "lmlab.systems.memory",
+    "measured_memory": "lmlab.systems.measured",
     # how several processes share it
     "data_parallel": "lmlab.systems.sharding",
     "pipeline_parallel": "lmlab.systems.sharding",
