@@ -8,7 +8,7 @@ end with the notebook. Loss and gradients come from them; nothing is computed he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import get_args
 
@@ -29,8 +29,8 @@ class ParallelResult:
     """A training step as several processes did it.
 
     loss: mean over all targets, in nats. gradients: whole, by the model's parameter names. timeline: measured by each
-    process's own clock; messages and bytes counted where they were sent. predicted: the same step simulated, with the
-    measured seconds of computing and a free network. parameters: how many numbers each process holds.
+    process's own clock; messages and bytes counted where they were sent. predicted: the same step simulated, with each
+    process's measured seconds of computing and a free network. parameters: how many numbers each process holds.
     replicas_agree: whether processes that hold the same parameter have the same gradient, to the last bit.
     """
 
@@ -147,8 +147,10 @@ def _step(plan: Plan, model: Transformer, ids: Tensor, p: int, m: int, order: Or
     B, T = inputs.shape
     timeline = _measured(answers)
     seconds = {kind: sum(s.seconds for s in timeline.spans if s.kind == kind) for kind in ("forward", "backward")}
-    work = Workload.of(
-        model.config, B=B, T=T, forward_seconds=seconds["forward"], backward_seconds=seconds["backward"]
+    each = [sum(s.seconds for s in timeline.of(rank) if s.kind in seconds) for rank in range(p)]
+    work = replace(
+        Workload.of(model.config, B=B, T=T), forward_seconds=seconds["forward"], backward_seconds=seconds["backward"],
+        shares=tuple(mine / sum(each) for mine in each),
     )  # fmt: skip
     losses = [answer.words["loss"] for answer in answers if answer.words["loss"] is not None]
     return ParallelResult(

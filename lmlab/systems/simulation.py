@@ -1,8 +1,9 @@
 """A training step on several processes, simulated: arithmetic alone, no process is started.
 
-The stated model: the work divides evenly over processes and micro-batches; embedding and unembedding cost nothing; a
-message takes latency plus bytes over bandwidth and holds its sender as long; nothing is sent while something is
-computed. Real systems hide some messages behind computation, and their stages are never quite equal.
+The stated model: the work divides evenly over micro-batches and, unless it says otherwise, over processes; a message
+takes latency plus bytes over bandwidth and holds its sender as long; nothing is sent while something is computed. Real
+systems hide some messages behind computation, and their stages are never quite equal: the last has the unembedding,
+for which Llama 3 takes a layer from it (Grattafiori et al. 2024, arXiv 2407.21783, section 3.3.2).
 """
 
 from __future__ import annotations
@@ -59,8 +60,13 @@ class _Clock:
         self.spans: list[Span] = []
         self.messages = self.bytes = 0
         self.held = [1] * p
-        share = p * m
-        self.cost = {"forward": work.forward_seconds / share, "backward": work.backward_seconds / share}
+        shares = work.shares or (1 / p,) * p
+        if len(shares) != p or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(f"{p} processes need {p} shares that add up to 1, not {shares}.")
+        self.cost: dict[Kind, list[float]] = {
+            "forward": [work.forward_seconds * share / m for share in shares],
+            "backward": [work.backward_seconds * share / m for share in shares],
+        }
 
     def spend(self, process: int, kind: Kind, micro_batch: int | None, seconds: float) -> None:
         """One process does something; what takes no time leaves no span."""
@@ -87,18 +93,18 @@ class _Clock:
     def data(self) -> None:
         for process in range(self.p):
             for i in range(self.m):
-                self.spend(process, "forward", i, self.cost["forward"])
-                self.spend(process, "backward", i, self.cost["backward"])
+                self.spend(process, "forward", i, self.cost["forward"][process])
+                self.spend(process, "backward", i, self.cost["backward"][process])
         self.reduce(list(range(self.p)), None, self.work.gradient_bytes)
 
     def tensor(self) -> None:
-        pieces, kinds = 2 * self.work.n_layers, ("forward", "backward")  # attention and MLP of each layer
+        pieces = 2 * self.work.n_layers  # attention and MLP of each layer
         whole = self.work.activation_bytes
         for i, n_bytes in enumerate(even_parts(whole // FLOAT_BYTES, self.m)):
-            for kind in kinds:
+            for kind in self.cost:
                 for _ in range(pieces):
                     for process in range(self.p):
-                        self.spend(process, kind, i, self.cost[kind] / pieces)  # type: ignore[arg-type]
+                        self.spend(process, kind, i, self.cost[kind][process] / pieces)
                     self.reduce(list(range(self.p)), i, n_bytes * FLOAT_BYTES)
         self.reduce(list(range(self.p)), None, self.work.scattered_bytes)
 
@@ -131,7 +137,7 @@ class _Clock:
     ) -> None:
         kind, i = step
         self.wait_until(process, i, arrived.get((kind, process, i), 0.0))
-        self.spend(process, kind, i, self.cost[kind])
+        self.spend(process, kind, i, self.cost[kind][process])
         to = process + (1 if kind == "forward" else -1)
         if 0 <= to < self.p:
             self.spend(process, "send", i, self.network.seconds(n_bytes))

@@ -57,6 +57,7 @@ class Workload:
     activation_bytes: of the residual stream of the whole batch, (B, T, D).
     tied_bytes: of an embedding that is the unembedding too, which both ends of a pipeline hold.
     scattered_bytes: of parameters that every process holds and each uses for its own heads alone (qk_norm).
+    shares: of the computing that each process does, one a process; empty where all do as much.
     """
 
     n_layers: int = 32
@@ -66,6 +67,7 @@ class Workload:
     activation_bytes: int = 0
     tied_bytes: int = 0
     scattered_bytes: int = 0
+    shares: tuple[float, ...] = ()
 
     @classmethod
     def of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -69,11 +70,14 @@ def test_a_gpipe_step_on_a_real_network_ends_when_the_recursion_of_its_finish_ti
     p, m, work, network = drawn(seed)
     message = network.seconds(work.activation_bytes / m)
 
+    shares = [random.Random(seed).uniform(0.5, 2) for _ in range(p)]  # stages are never quite equal
+    work = replace(work, shares=tuple(share / sum(shares) for share in shares))
+
     def last_of(stages: range, seconds: float, began: list[float]) -> tuple[list[float], list[float]]:
         free, arrived = list(began), [0.0] * m
         for s in stages:
             for i in range(m):
-                free[s] = max(free[s], arrived[i]) + seconds / (p * m) + (message if s != stages[-1] else 0)
+                free[s] = max(free[s], arrived[i]) + seconds * work.shares[s] / m + (message if s != stages[-1] else 0)
                 arrived[i] = free[s]
         return free, arrived
 
@@ -188,6 +192,8 @@ def test_networks_differ_as_their_makers_say():
         (lambda: simulated_step("model", n_processes=2), "'data', 'pipeline', 'tensor', not 'model'"),
         (lambda: simulated_step("pipeline", n_processes=33), "needs 33 layers and there are 32: choose"),
         (lambda: simulated_step("pipeline", n_processes=2, order="zb"), "'gpipe' or '1f1b', not 'zb'"),
+        (lambda: simulated_step("data", n_processes=2, work=Workload(shares=(0.5,))), "2 shares that add up to 1"),
+        (lambda: simulated_step("data", n_processes=2, work=Workload(shares=(0.5, 0.6))), "2 shares that add up to 1"),
         (lambda: Network(-1.0), "latency_seconds of 0 or more"),
         (lambda: Network(0.0, 0.0), "bytes_per_second above 0"),
         (lambda: Network(float("nan")), "latency_seconds of 0 or more"),
