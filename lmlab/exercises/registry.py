@@ -35,6 +35,8 @@ LABS = {  # the file of exercises here -> the notebook
     "in_context": "11_in_context",
     "post_training": "12_post_training",
     "safety": "13_safety",
+    "quantization": "14_quantization",
+    "beyond": "16_beyond",
 }
 
 

@@ -209,6 +209,11 @@ class BitsVersusLoss(TrainingFigure):
         before = {_setting(p): p for p in stored if p.method != UNQUANTIZED}
         return list((before | self._here).values())
 
+    @property
+    def fewest(self) -> QuantizationPoint | None:
+        """The way of the fewest bits a weight that is near enough; None where none is, or nothing is measured."""
+        return fewest_bits(self.points, self._full, self.within) if self._full else None
+
     def measure(self) -> BitsVersusLoss:
         """Measure the ways of the chosen group on this machine, or those that were given."""
         self.train()
@@ -252,12 +257,14 @@ class BitsVersusLoss(TrainingFigure):
 
     @property
     def facts(self) -> Spans:
-        """What holds on every machine: stored points as they are; of points measured here, how many."""
-        if not self._here and self.shown:
-            return self.shown.readout
-        best = fewest_bits(self.points, self._full, self.within) if self._full else None
-        bits = f"at most {math.ceil(best.bits_per_weight)}" if best else "more"
-        return spans(f"{len(self._here)} ways measured here; within {self.within:g}{NARROW}%: {bits} bits a weight.")
+        """What holds on every machine: stored points as they are; measured ones to a whole bit."""
+        stored, near = self._kept is not None, f"within {self.within:g}{NARROW}%"
+        ways = f"{len(self.points)} ways" + (f", {len(self._here)} measured here" if self._here else "")
+        if self.fewest is None:
+            return spans(f"{ways}; none {near}." if self.points else f"nothing measured yet; wanted: {near}.")
+        if stored:
+            return spans(f"{near} {number(self.fewest.bits_per_weight)} bits a weight: {way(self.fewest)}; {ways}.")
+        return spans(f"{near} at most {math.ceil(self.fewest.bits_per_weight)} bits a weight; {ways}.")
 
 
 def _kept(name: str) -> KeptCurve | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import numpy as np
@@ -147,6 +148,61 @@ def test_moving_each_level_to_the_mean_of_its_weights_ends_at_lloyd_max(page, bi
     wait_exact(bins)
     assert page.ask("w.shown.error") == pytest.approx(page.ask("w.shown.best_error"), rel=0.01)
     assert levels(bins) == pytest.approx(page.ask("list(w.shown.best)"), abs=0.1)
+
+
+def test_levels_by_hand_compete_with_k_means_in_the_models_loss(page, bins):
+    """Both losses in the table are those that torch finds with these levels put in by hand."""
+    kmeans = page.ask("list(w._layers[layer].by_method(2, 'kmeans', 'all').levels)")
+    stretched = [round(random.uniform(0.85, 1.3) * level, 3) for level in kmeans]
+    page.execute(f"w.levels = {stretched}; w.wait()")
+    bins.expect_readout("With k-means’ levels it is")
+    wait_exact(bins)
+    row = bins.root.locator('[data-cost="loss, nats per token"] td').all_text_contents()
+    mine, theirs = page.ask(f"loss_with({stretched})"), page.ask(f"loss_with({kmeans})")
+    assert [float(row[1]), float(row[2])] == pytest.approx([mine, theirs], abs=1e-3)
+    head = bins.root.locator("thead th").all_text_contents()
+    assert head[1:3] == ["yours", "k-means"]
+    if abs(mine - theirs) > 1e-3:
+        assert ("yours win" in bins.readout()) == (mine < theirs)
+
+
+def test_all_levels_stretch_by_keys_and_by_mouse(page, bins):
+    page.execute("w.levels = [-1.5, -0.5, 0.5, 1.5]; w.wait()")
+    bins.expect_readout("set by hand")
+    handle(bins, 4).focus()
+    n = random.randint(2, 5)
+    bins.press(*["+"] * n, "-")
+    bins.expect_readout("Your fourth level")
+    wait_exact(bins)
+    wide = [z * 1.05 ** (n - 1) for z in (-1.5, -0.5, 0.5, 1.5)]
+    assert page.ask("w.levels") == pytest.approx(wide, abs=2e-3)
+    bins.page.keyboard.down("Alt")
+    bins.drag_handle(handle(bins, 4).locator("circle").first, dx=-30)
+    bins.page.keyboard.up("Alt")
+    wait_exact(bins)
+    after = page.ask("w.levels")
+    assert after[3] < wide[3] - 0.05
+    assert [z / after[3] for z in after] == pytest.approx([-1, -1 / 3, 1 / 3, 1], abs=1e-3)
+
+
+def test_a_level_snaps_to_its_best_place_unless_shift_is_held(page, bins):
+    best = page.ask("list(w.shown.best)")
+    start = [best[0] - 0.6, *best[1:]]
+    for shift in (False, True):
+        page.execute(f"w.levels = {start}; w.held = 0; w.wait()")
+        bins.expect_readout("Your first level")
+        dot = handle(bins, 1).locator("circle").first
+        pixels = bins.root.evaluate(
+            "(root, [a, b]) => { const s = [...root.querySelectorAll('[role=slider] circle:first-of-type')];"
+            " return (b - a) * (s[3].cx.baseVal.value - s[0].cx.baseVal.value); }",
+            [start[0] / (start[3] - start[0]), best[0] / (start[3] - start[0])],
+        )
+        if shift:
+            bins.page.keyboard.down("Shift")
+        bins.drag_handle(dot, dx=pixels - 3)  # three pixels short of it
+        bins.page.keyboard.up("Shift")
+        wait_exact(bins)
+        assert (abs(page.ask("w.levels[0]") - best[0]) < 5e-4) == (not shift)
 
 
 def test_a_level_stays_between_its_neighbors(page, bins):

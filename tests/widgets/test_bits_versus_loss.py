@@ -74,7 +74,7 @@ def test_what_was_measured_is_drawn_once_and_said(measured: BitsVersusLoss) -> N
     measured.show = "perplexity"
     assert len(measured.points) == 3
     assert len(drawn(measured, "GGUF blocks")) == len(drawn(measured, "min-max")) == 1
-    assert "3 ways measured here" in repr(measured)
+    assert "3 ways, 3 measured here" in repr(measured)
     assert len(repr(measured)) <= 110
     before = measured.points
     measured.measure().wait()
@@ -152,6 +152,8 @@ def test_stored_points_alone_need_no_model(name: str) -> None:
     w = BitsVersusLoss(name, within=5)
     near = [p.bits_per_weight for p in points if p.loss - full.loss <= math.log(1.05)]
     assert f"{min(near):.2f} bits a weight" in w.sentence
+    assert f"{min(near):.2f} bits a weight" in repr(w)
+    assert len(repr(w)) <= 110
     for group, size in GROUPS.items():
         w.group = group
         shown = [(p.bits_per_weight, p.perplexity) for p in points if p.method == "absmax" and p.group_size == size]

@@ -6,7 +6,7 @@ const STEP = .05, GAP = .005; // an arrow key; the least distance of two levels
 
 function layout(ctx) {
   const P = ctx.present(), S = P ? 2 : 1, full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), aside = full > (P ? 1300 : 1000);
-  const W = aside ? full - (P ? 620 : 382) : full, H = P ? (full < 1100 ? 300 : 470) : full < 670 ? 400 : 470;
+  const W = aside ? full - (P ? 620 : 404) : full, H = P ? (full < 1100 ? 300 : 470) : full < 670 ? 400 : 470;
   // from the top: the level, its share, the line through the histogram to its floor, the error's triangles, the scale
   const [y1, y2, rise, top] = P ? [30, 64, 76, 96] : [22, 43, 52, 82], eb = H - (P ? 52 : 40), eh = P ? (full < 1100 ? 50 : 84) : 78, base = eb - eh - (P ? full < 1100 ? 20 : 36 : 52);
   return {P, S, full, aside, W, H, l: 12 * S, y1, y2, rise, top, base, eb, eh, r: P ? 16 : 10};
@@ -93,8 +93,9 @@ function picture(ctx) {
     const fresh = exact(), own = {"mean squared error": now.error, "its root (RMSE)": Math.sqrt(now.error)}, grey = {style: {color: "var(--ink-2)"}};
     const mine = (label, shown) => fresh ? h("b", {}, shown) : own[label] !== undefined && !v.all_layers ? h("b", {}, errorText(own[label]))
       : /^b/.test(label) ? h("b", {}, shown) : h("span", {...grey, title: "of the levels before"}, "… " + shown);
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, v.costs[0].map(t => h("th", {}, t)))), h("tbody", {}, v.costs.slice(1).filter(([label]) => !(L.P && /root/.test(label))).map(([label, shown, ...rest]) =>
-      h("tr", {"data-cost": label}, h("td", {}, label), h("td", {"data-exact": +fresh}, mine(label, shown)), rest.map((t, i) => h("td", i < rest.length - 1 ? {} : grey, t)))))));
+    const rows = v.costs.map(row => L.P ? row.slice(0, 3) : row); // a projector has room for what levels compete with
+    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, rows[0].map(t => h("th", {}, t)))), h("tbody", {}, rows.slice(1).filter(([label]) => !(L.P && /root/.test(label))).map(([label, shown, ...rest]) =>
+      h("tr", {"data-cost": label}, h("td", {}, label), h("td", {"data-exact": +fresh}, mine(label, shown)), rest.map((t, i) => h("td", i < v.costs[0].length - 3 ? {} : grey, t)))))));
     table.dataset.error = fresh ? v.error : now.error;
   }
 
