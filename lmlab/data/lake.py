@@ -28,7 +28,7 @@ PIXEL_NOISE = 0.03
 
 _SPRITES = {
     "sun": ". y y y y . / y y y y y y / y y o o y y / y y o o y y / y y y y y y / . y y y y .",
-    "moon": ". . m m . . / . m m . . . / m m m . . . / m m m . . . / . m m m . m / . . m m m .",
+    "moon": ". . m m m . / . m m m . . / m m m . . . / m m m . . . / . m m m . . / . . m m m .",
     "star": ". . s s . . / . . s s . . / s s s s s s / . s s s s . / . s s s s . / s . . . . s",
     "tree": ". . g g . . / . g g g g . / g g g g g g / g g g g g g / . . b b . . / . . b b . .",
     "house": ". . r r . . / . r r r r . / r r r r r r / . w w w w . / . w k k w . / . w k k w .",

@@ -35,12 +35,12 @@ from lmlab.training.distillation_study import (
 )
 from lmlab.widgets._base import Control
 from lmlab.widgets._figure import FigureView, plotly_text
-from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name, visible
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, token_name
 from lmlab.widgets._training import TrainingFigure
 
 Points = Sequence[KLPoint]
 PROMPT = "The stock market crashed and investors"
-SHOWN = 6  # words with bars
+SHOWN = 5  # words with bars, at most
 SLOTS = {SOFT: 0, HARD: 1, "teacher": 2}
 FRESH = "fresh samples"
 
@@ -73,7 +73,7 @@ def distillation_view(
         labels={"temperature:value": f"τ = {temperature:g}"},
         table=[["after the prompt", *asked], *([b.word, *(percent(b.shares[who]) for who in asked)] for b in bars)],
         figure={"data": [*_curves(runs, stored or {}, steps), *_bars(bars, asked)],
-                "layout": _layout(runs, floor, steps, stored or {}, prompt)},
+                "layout": _layout(runs, floor, steps, stored or {})},
         height=390,
     )  # fmt: skip
 
@@ -130,47 +130,37 @@ def _bars(bars: Sequence[Bar], asked: Sequence[str]) -> list[dict[str, Any]]:
         marker: dict[str, Any] = {"color": f"m{SLOTS[who] + 1}"} if who in SLOTS else {
             "color": "rgba(0,0,0,0)", "line": {"color": "ink", "width": 2}}  # fmt: skip
         found.append({
-            "type": "bar", "x": words, "y": [100 * bar.shares[who] for bar in bars], "name": who, "marker": marker,
-            "xaxis": "x2", "yaxis": "y2", "showlegend": who not in (SOFT, HARD), "cliponaxis": False,
-            "hovertemplate": "%{x}: %{y:.1f} %",
+            "type": "bar", "orientation": "h", "x": [100 * bar.shares[who] for bar in bars], "y": words, "name": who,
+            "marker": marker, "xaxis": "x2", "yaxis": "y2", "showlegend": who not in (SOFT, HARD),
+            "hovertemplate": "%{y}: %{x:.1f} %",
         })  # fmt: skip
-    return found or [{"type": "bar", "x": [""], "y": [0], "xaxis": "x2", "yaxis": "y2", "showlegend": False,
-                      "hoverinfo": "skip"}]  # fmt: skip
+    return found
 
 
-def _layout(
-    runs: Mapping[str, Points], floor: float, steps: int, stored: Mapping[str, StoredKL], prompt: str
-) -> dict[str, Any]:
+def _layout(runs: Mapping[str, Points], floor: float, steps: int, stored: Mapping[str, StoredKL]) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.02}
     highest = max((p.truth for points in runs.values() for p in points), default=6.0)
-    top = max(4.0, math.ceil(highest))
-    short = prompt if len(prompt) <= 38 else "… " + prompt[-36:].lstrip()
-    place = {"showarrow": False, "xref": "x", "yref": "y", "font": {"color": "ink-2"}}
+    place = {"showarrow": False, "xref": "x", "yref": "y", "xanchor": "left", "font": {"color": "ink-2"}}
     notes = [
         {**head, "text": "<b>From the truth</b>, nats a token", "xref": "x domain", "yref": "y domain"},
-        {**head, "text": f"<b>After</b> {plotly_text(visible(short)).replace('·', ' ')}, percent",
-         "xref": "x2 domain", "yref": "y2 domain"},
-        {**place, "text": f"the teacher: {number(floor, 3)}", "x": 0, "y": floor, "xanchor": "left",
-         "yanchor": "bottom"},
+        {**head, "text": "<b>The next word</b>, percent", "xref": "x2 domain", "yref": "y2 domain"},
+        {**place, "text": f"the teacher: {number(floor, 3)}", "x": 0, "y": floor, "yanchor": "bottom"},
+        *({**place, "text": arm, "x": steps, "xshift": 12, "y": stored[arm].mean}
+          for arm in (SAMPLES, FRESH) if arm in stored),
     ]  # fmt: skip
-    for arms, yshift in (((HARD, SAMPLES), 0), ((SOFT, FRESH), 0)):
-        there = [stored[arm] for arm in arms if arm in stored]
-        if there:
-            notes.append({**place, "text": "<br>".join(sorted(arm.arm for arm in there)), "x": steps, "xshift": 10,
-                          "y": sum(arm.mean for arm in there) / len(there), "xanchor": "left", "yshift": yshift,
-                          "align": "left"})  # fmt: skip
     dashed = {"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": steps, "y0": floor, "y1": floor,
               "line": {"color": "ink", "width": 2}}  # fmt: skip
     return {
-        "xaxis": {"range": [0, steps * (1.32 if stored else 1.02)], "domain": [0, 0.52], "title": {"text": "step"},
+        "xaxis": {"range": [0, steps * (1.45 if stored else 1.02)], "domain": [0, 0.54], "title": {"text": "step"},
                   "zeroline": False, "fixedrange": True,
                   "tickvals": [round(steps * i / 4) for i in range(5)]},
-        "yaxis": {"range": [0, top], "zeroline": False, "fixedrange": True},
-        "xaxis2": {"domain": [0.6, 1], "anchor": "y2", "type": "category", "tickangle": 0, "fixedrange": True},
-        "yaxis2": {"anchor": "x2", "rangemode": "tozero", "fixedrange": True, "zeroline": False},
+        "yaxis": {"range": [0, max(4.0, math.ceil(highest))], "zeroline": False, "fixedrange": True},
+        "xaxis2": {"domain": [0.7, 1], "anchor": "y2", "rangemode": "tozero", "fixedrange": True, "zeroline": False,
+                   "nticks": 5},
+        "yaxis2": {"anchor": "x2", "type": "category", "autorange": "reversed", "fixedrange": True,
+                   "ticks": "", "showgrid": False},
         "barmode": "group", "bargap": 0.25, "bargroupgap": 0.05, "dragmode": False,
-        "legend": {"orientation": "h", "x": 1, "y": 0.98, "xanchor": "right", "yanchor": "top",
-                   "bgcolor": "rgba(0,0,0,0)"},
+        "legend": {"x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [dashed], "annotations": notes,
     }  # fmt: skip
@@ -184,13 +174,14 @@ class Distillation(TrainingFigure):
     right picture. `question` is another heading.
     """
 
-    controls = ("start", "halt", "prompt", "temperature", "seed")
+    controls = ("start", "halt", "prompt", "temperature")
+    inputs = ("seed",)
 
     prompt = traitlets.Unicode(PROMPT).tag(sync=True, control=Control("text", "prompt", wide=True))
     temperature = traitlets.Float(1.0, min=1.0, max=4.0).tag(
         sync=True, control=Control("slider", "Temperature τ", min=1, max=4, step=0.5)
     )
-    seed = traitlets.Int(0, min=0, max=9).tag(sync=True, control=Control("slider", "Seed", max=9, secondary=True))
+    seed = traitlets.Int(0, min=0)
 
     def __init__(self, teacher: TextModel, *, steps: int = STEPS, question: str = "", **traits: Any) -> None:
         if not isinstance(teacher, TextModel) or teacher.tokenizer.bos_id is None:
@@ -243,7 +234,8 @@ class Distillation(TrainingFigure):
         speakers |= {arm: trial.student for arm, trial in self.trials.items()}
         said = {who: model.next_log_probs(self.prompt).exp() for who, model in speakers.items()}
         known = bool((said["truth"] > 0).any())
-        order = said["truth" if known else "teacher"].sort(descending=True, stable=True).indices[:SHOWN].tolist()
+        by = said["truth" if known else "teacher"]
+        order = [i for i in by.sort(descending=True, stable=True).indices[:SHOWN].tolist() if by[i] > 0]
         if not known:
             said["truth"] = torch.zeros_like(said["truth"])
         tok = self._teacher.tokenizer

@@ -43,10 +43,10 @@ def test_the_figure_holds_the_points_the_bars_and_what_is_stored() -> None:
     assert dict(zip(kept["customdata"], kept["y"], strict=True)) == pytest.approx(
         {"hard": 2.6, "soft": 1.5, "fresh samples": 1.4}
     )
-    bars = {trace["name"]: trace["y"] for trace in view.figure["data"][3:]}
+    bars = {trace["name"]: trace["x"] for trace in view.figure["data"][3:]}
     assert bars["hard"] == pytest.approx([40, 0])
     assert bars["truth"] == pytest.approx([15, 20])
-    assert "<b>" not in view.figure["data"][3]["x"][1]
+    assert "<b>" not in view.figure["data"][3]["y"][1]
     assert view.figure["layout"]["shapes"][0]["y0"] == 0.009
     said = "".join(text for _, text in view.readout)
     assert "soft is 2.00 nats a token from the truth, hard 3.25; their teacher 0.009" in said
