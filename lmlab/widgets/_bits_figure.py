@@ -195,7 +195,7 @@ def _references(scene: Scene) -> tuple[list[dict[str, Any]], list[dict[str, Any]
             notes.append({**note, "y": floor, "yanchor": "top", "text": f"the town’s floor {floor:.2f}"})
         above = [p.perplexity for p in scene.points if p.perplexity > MOST_TIMES * full and p.group_size == scene.group]
         if above:
-            text = f"{len(above)} of this group stand above, up to {max(above):,.3g}"
+            text = f"off the scale: {len(above)} of this group, up to {max(above):,.0f}"
             notes.append({**note, "y": MOST_TIMES * full, "yanchor": "top", "text": text})
     else:
         limit, lines = math.log1p(scene.within / 100), []
