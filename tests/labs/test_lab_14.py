@@ -1,0 +1,86 @@
+"""The claims of lab 14, on other text than the lab's; its exercises answered by libraries and by what is stored."""
+
+from __future__ import annotations
+
+import math
+import random
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize
+
+import lmlab as lab
+from lmlab.models.linear import own_linear_layers, with_weights
+from lmlab.quantization import quantize_with_levels
+from lmlab.training.held_out_loss import held_out
+from lmlab.training.quantization_study import kept_curve
+
+SOLUTIONS = runpy.run_path(str(Path(__file__).parent / "solutions" / "14.py"))["RIGHT"]
+MAX_1960 = (-1.51, -0.453, 0.453, 1.51)
+
+
+def test_the_block_of_the_exercise_is_what_the_gguf_library_reads() -> None:
+    blocks = np.random.default_rng().integers(0, 256, (50, 18), dtype=np.uint8)
+    blocks[:, 1] &= 0xBF  # a float16 below 2, so that no scale is infinite
+    wanted = dequantize(blocks, GGMLQuantizationType.Q4_0)
+    for block, numbers in zip(blocks, wanted, strict=True):
+        assert SOLUTIONS["quantization.decode_block"](block.tobytes()) == pytest.approx(numbers.tolist(), rel=1e-5)
+    assert lab.decode_blocks(torch.from_numpy(blocks), "Q4_0").numpy() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_bits_and_levels_of_the_exercises_are_those_that_are_stored() -> None:
+    for _ in range(8):
+        rows, cols = 8 * random.randint(1, 8), random.randint(3, 90)
+        bits, group = random.randint(2, 8), random.randint(8, 64)
+        weights = torch.randn(rows, cols)
+        stored = lab.quantize(weights, bits, "absmax", group)
+        n = sum(tensor.numel() * tensor.element_size() for tensor in stored.tensors().values())
+        counted = SOLUTIONS["quantization.bits_per_weight"](rows, cols, bits, group)
+        assert 8 * n == pytest.approx(counted * weights.numel(), abs=8)  # the last byte may be filled up
+        whole = lab.quantize(weights, bits, "absmax").dequantize()
+        assert torch.allclose(SOLUTIONS["quantization.absmax"](weights, bits), whole, atol=1e-5)
+
+
+def stretched(model: lab.TextModel, factor: float) -> tuple[object, float]:
+    """The model with every layer at two bits, Max's levels times a factor, and the error of all weights."""
+    few, error, energy = {}, 0.0, 0.0
+    for name, layer in own_linear_layers(model.model).items():
+        weight = layer.weight.detach()
+        few[name] = quantize_with_levels(weight, [factor * level for level in MAX_1960]).dequantize()
+        error += float((few[name] - weight).square().sum())
+        energy += float(weight.square().sum())
+    return with_weights(model.model, few), error / energy
+
+
+@pytest.mark.slow
+def test_stretched_levels_have_more_error_and_less_loss_on_text_that_the_lab_never_saw() -> None:
+    town = lab.load("town")
+    seed = random.randrange(10**6)
+    text = held_out(town, list(lab.corpus("town", documents=200, seed=seed).documents), n_tokens=4000)
+    assert text is not None
+    (plain, error), (wide, more) = stretched(town, 1.0), stretched(town, 1.2)
+    assert 1.03 < more / error < 1.1
+    assert text.loss(wide) < text.loss(plain) - 0.01, seed
+    narrow, also_more = stretched(town, 0.9)
+    assert also_more > error
+    assert text.loss(narrow) > text.loss(plain) + 0.02, "it is the size that counts, not any change"
+
+
+def test_what_the_lab_says_of_the_cliff_holds_for_the_stored_points() -> None:
+    full, *points = kept_curve("town").points
+    rise = {bits: sorted(math.exp(p.loss - full.loss) - 1 for p in points if p.bits == bits) for bits in (2, 3, 4, 8)}
+    assert max(rise[8]) < 0.002
+    assert rise[4][len(rise[4]) // 2] < 0.01
+    assert rise[3][0] < 0.01 < rise[3][-1]
+    assert rise[2][0] > 0.1
+    assert rise[2][-1] > 100
+    real, *points = kept_curve("smollm2").points
+    best = min(p.loss for p in points if p.bits == 3)
+    assert best - real.loss > 0.3, "the real model wants more bits"
+    again = [p for p in points if p.bits == 4 and p.group_size == 32 and p.error == 0]
+    assert {p.method for p in again} == {"minmax", "Q4_1"}, "the file was quantized so before"
+    assert all(abs(p.loss - real.loss) < 1e-4 for p in again)
