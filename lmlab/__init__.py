@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.data.preferences import preference_pairs as preference_pairs
     from lmlab.data.preferences import text_reward as text_reward
     from lmlab.data.token_file import tokenized as tokenized
+    from lmlab.data.tool_calls import calculate as calculate
     from lmlab.data.town import Town as Town
     from lmlab.data.town import TownTruth as TownTruth
     from lmlab.devices import pick_device as pick_device
@@ -140,6 +141,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.tokenizer.split import SPLIT_GPT2 as SPLIT_GPT2
     from lmlab.tokenizer.tokenizer import Tokenizer as Tokenizer
     from lmlab.tokenizer.words import WordTokenizer as WordTokenizer
+    from lmlab.training.clock_trial import ClockTrial as ClockTrial
+    from lmlab.training.clock_trial import stored_scratch_pad as stored_scratch_pad
     from lmlab.training.copying import CopyTrial as CopyTrial
     from lmlab.training.curation_study import CurationTrial as CurationTrial
     from lmlab.training.curation_study import stored_curation as stored_curation
@@ -167,6 +170,11 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.scaling_study import held_out_runs as held_out_runs
     from lmlab.training.scaling_study import stored_sweep as stored_sweep
     from lmlab.training.state import TrainState as TrainState
+    from lmlab.training.tool_use import converse as converse
+    from lmlab.training.tool_use import stored_tool_use as stored_tool_use
+    from lmlab.training.tool_use import tool_user as tool_user
+    from lmlab.training.votes import pass_at_n as pass_at_n
+    from lmlab.training.votes import vote_of_samples as vote_of_samples
     from lmlab.user_folder import new_run_folder as new_run_folder
 
 __version__ = "0.1.0"
@@ -267,6 +275,15 @@ _HOME = {
     # what is no word
     "patchify": "lmlab.data.any_tokens",
     "Codebook": "lmlab.data.any_tokens",
+    # what else makes them work
+    "calculate": "lmlab.data.tool_calls",
+    "ClockTrial": "lmlab.training.clock_trial",
+    "stored_scratch_pad": "lmlab.training.clock_trial",
+    "converse": "lmlab.training.tool_use",
+    "stored_tool_use": "lmlab.training.tool_use",
+    "tool_user": "lmlab.training.tool_use",
+    "pass_at_n": "lmlab.training.votes",
+    "vote_of_samples": "lmlab.training.votes",
     # what it costs
     "n_words": "lmlab.systems.compute",
     "text_bytes": "lmlab.systems.compute",
