@@ -51,7 +51,8 @@ def blocks_of(timeline: Timeline) -> list[Block]:
     A tensor parallel step sums sixteen times a micro-batch: what would be stripes of a tenth of a pixel becomes a
     block that says which share of it was computing.
     """
-    least, begin = timeline.seconds * NARROW_SHARE, min((span.start for span in timeline.spans), default=0.0)
+    seconds, begin = timeline.seconds, min((span.start for span in timeline.spans), default=0.0)
+    least = seconds * NARROW_SHARE
     of: list[list[Span]] = [[] for _ in range(timeline.n_processes)]
     for span in timeline.spans:
         of[span.process].append(span)
@@ -72,8 +73,8 @@ def blocks_of(timeline: Timeline) -> list[Block]:
                 runs.append([span])
                 direction, all_hairs = way, hair
         found += [_block(run, begin) for run in runs]
-        if spans and (last := spans[-1]).end < begin + timeline.seconds:  # who is done waits for the rest of the step
-            found.append(Block(last.process, "wait", None, last.end - begin, timeline.seconds, 0.0))
+        if spans and spans[-1].end < begin + seconds:  # who is done waits for the rest of the step
+            found.append(Block(spans[-1].process, "wait", None, spans[-1].end - begin, seconds, 0.0))
     return found
 
 

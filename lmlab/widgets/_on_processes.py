@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from lmlab.widgets._base import LabWidget
 from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._style import number
 
@@ -34,7 +36,8 @@ class OnProcesses(StoresFacts):
 
     def __init__(self, **traits: Any) -> None:
         self.measured: dict[Hashable, Any] = {}
-        self._asking: threading.Thread | None = None
+        self._asking: threading.Thread | None = None  # the last one, which `wait` joins
+        self._at_work = False
         super().__init__(**traits)
 
     def question_now(self) -> tuple[Hashable, Callable[[], Any]]:
@@ -44,19 +47,20 @@ class OnProcesses(StoresFacts):
     @property
     def is_running(self) -> bool:
         """Whether processes are at work for this widget."""
-        return self._asking is not None
+        return self._at_work
 
     def run(self: Self) -> Self:
         """Have real processes do it, in a thread; `wait` returns when they are done.
 
         Raises ValueError where they are still at work, or where so many processes cannot share this.
         """
-        if self._asking is not None:
+        if self._at_work:
             raise ValueError("The processes are still at work: wait for them.")
         key, ask = self.question_now()
         self._asking = threading.Thread(target=self._ask, args=(key, ask), name=f"lmlab {self._name}", daemon=True)
+        self._at_work = True
+        self.refresh()  # says that they are at work, before they can have answered
         self._asking.start()
-        self.refresh()
         return self
 
     def wait(self: Self, timeout: float = 120.0) -> Self:
@@ -70,21 +74,21 @@ class OnProcesses(StoresFacts):
         return self
 
     def _ask(self, key: Hashable, ask: Callable[[], Any]) -> None:
+        failed: Exception | None = None
         try:
             with _TEAM:
                 self.measured[key] = ask()
         except Exception as error:
-            self._raised = error
-            self._asking = None
-            try:
-                self._fail(error)
-            except Exception:  # the tests' strict mode raises here too, where nobody could catch it
-                return
-            return
-        self._asking = None
+            failed = error
+        self._at_work = False
         self.refresh()
+        if failed is not None:
+            LabWidget.wait(self)  # or the answer that is on its way would wipe the error out
+            self._raised = failed
+            with contextlib.suppress(Exception):  # the tests' strict mode raises here too, where nobody could catch it
+                self._fail(failed)
 
     def clicked(self, name: str) -> None:
         """Run on real processes; a press while they are at work asks nothing more."""
-        if name == "start" and self._asking is None:
+        if name == "start" and not self._at_work:
             self.run()

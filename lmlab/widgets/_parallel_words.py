@@ -64,16 +64,16 @@ def speed(alone: float, together: float) -> str:
     return "no faster than one process" if ratio > 0.95 else f"{number(1 / ratio, 1)} times as slow as one process"
 
 
-def said_of(setting: Setting, timeline: Timeline, alone: float, config: TransformerConfig, B: int) -> list[str | Span]:
-    """The predicted step, in words."""
-    p, m, idle = setting.processes, setting.micro_batches, bold(share(timeline.idle))
+def said_of(setting: Setting, idles: float, sooner: str, config: TransformerConfig, B: int) -> list[str | Span]:
+    """The predicted step, in words: `sooner` is its `speed`."""
+    p, m, idle = setting.processes, setting.micro_batches, bold(share(idles))
     if p == 1:
         return ["One process does it all: it never waits, and has to hold everything."]
-    sooner, room = speed(alone, timeline.seconds), ""
+    room = ""
     if setting.plan == "pipeline":
         own, shown = bubble(p, m), f"({p}{MINUS}1)/({m}+{p}{MINUS}1)"
         said: list[str | Span] = [f"A pipeline of {p} with {count(m, 'micro-batch', 'micro-batches')} idles ", idle]
-        exact = abs(timeline.idle - own) < 5e-4
+        exact = abs(idles - own) < 5e-4
         said += [f" of the time, {shown}" if exact else f" of the time; without messages {share(own)}, {shown}"]
         said += [f". It is {sooner}."]
         room = f" (Drawn as if it had {p} layers and not {config.n_layers}.)" if p > config.n_layers else ""
@@ -104,12 +104,12 @@ def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
     return [*said, f", their gradients within {tiny(found.gradient_difference)}."]
 
 
-def rows_of(timeline: Timeline, found: Measured | None) -> list[list[str]]:
+def rows_of(timeline: Timeline, idles: float, seconds: float, found: Measured | None) -> list[list[str]]:
     """The table beside the lanes: a quantity, predicted, measured."""
     real = found.timeline if found else None
     rows = [
-        ["idle", share(timeline.idle), share(real.idle) if real else "–"],
-        ["one step", duration(timeline.seconds), duration(real.seconds) if real else "–"],
+        ["idle", share(idles), share(real.idle) if real else "–"],
+        ["one step", duration(seconds), duration(real.seconds) if real else "–"],
         ["messages", count(timeline.messages), count(real.messages) if real else "–"],
         ["bytes sent", n_bytes(timeline.bytes), n_bytes(real.bytes) if real else "–"],
     ]

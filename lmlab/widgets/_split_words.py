@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
-from lmlab.models.transformer import Transformer
+from lmlab.models.transformer import Block, Transformer
 from lmlab.systems.timeline import Cut, even_parts, product_messages
 from lmlab.text_model import TextModel
 from lmlab.widgets._on_processes import NEAR, tiny
@@ -63,16 +63,15 @@ def piece_of(model: TextModel, prompt: str) -> Piece:
     )  # fmt: skip
 
 
+@torch.no_grad()
 def _mlp_input(network: Transformer, ids: Tensor) -> Tensor:
-    """What the first MLP reads at each position: (T,) to (T, D)."""
-    seen: list[Tensor] = []
-    hook = network.blocks[0].get_submodule("mlp").register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
-        with torch.no_grad():
-            network.hidden(ids[None].to(network.device))
-    finally:
-        hook.remove()
-    return seen[0][0].float().cpu()
+    """What the first MLP reads at each position: (T,) to (T, D). No later layer is computed."""
+    places = torch.arange(len(ids), device=network.device)
+    x, turn = network.position(network.embedding(ids[None].to(network.device)), places)
+    block = cast(Block, network.blocks[0])
+    x = x + block.attention(block.attention_norm(x), turn, layer=0, cache=None, trace=None, causal=True)
+    read: Tensor = block.mlp_norm(x)[0]
+    return read.float().cpu()
 
 
 def _largest(sizes: Tensor, n: int) -> Tensor:

@@ -39,6 +39,7 @@ from lmlab.widgets._parallel_words import (
     foot_of,
     rows_of,
     said_of,
+    speed,
 )
 from lmlab.widgets._style import Spans, count, spans
 
@@ -71,20 +72,22 @@ def parallel_view(
 ) -> ParallelView:  # fmt: skip
     """What ParallelPlan shows of a step on B rows of T positions. Pure."""
     work = work_of(model, setting, B=B, T=T)
-    timeline, alone = predicted(work, setting), work.forward_seconds + work.backward_seconds
-    lanes = [lanes_of(timeline, "Predicted", duration(timeline.seconds), _notes(model, setting, timeline, B, T))]
+    timeline = predicted(work, setting)
+    idle, seconds = timeline.idle, timeline.seconds  # each walks over all spans, thousands of them
+    sooner = speed(work.forward_seconds + work.backward_seconds, seconds)
+    lanes = [lanes_of(timeline, "Predicted", duration(seconds), _notes(model, setting, timeline, B, T))]
     if found is not None:
         real = found.timeline
         lanes.append(lanes_of(real, "Measured", duration(real.seconds), _notes(model, setting, real, B, T)))
-    rows = rows_of(timeline, found)
+    rows = rows_of(timeline, idle, seconds, found)
     working = spans(" The processes are at work.") if running else ()
     return ParallelView(
         question=question or "Who waits for whom?",
         about=f"ParallelPlan · {name} · " + count(setting.processes, "process", "processes"),
-        readout=(*spans(*said_of(setting, timeline, alone, model.config, B), *compared(timeline, found)), *working),
+        readout=(*spans(*said_of(setting, idle, sooner, model.config, B), *compared(timeline, found)), *working),
         foot=foot_of(B, T, setting, model.n_params),
         table=[["", "predicted", "measured"], *rows],
-        lanes=tuple(lanes), rows=rows, running=running, idle=timeline.idle,
+        lanes=tuple(lanes), rows=rows, running=running, idle=idle,
     )  # fmt: skip
 
 

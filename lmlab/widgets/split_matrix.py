@@ -149,12 +149,16 @@ class SplitMatrix(OnProcesses):
     @property
     def made(self) -> Made | None:
         """What real processes made in the present state, or None where they have not been asked."""
-        found: Made | None = self.measured.get((self.cut, self.processes, self.prompt))
+        found: Made | None = self.measured.get(self._key(self.piece))
         return found
+
+    def _key(self, piece: Piece) -> Hashable:
+        """What processes are asked: a model in training is another one after each step."""
+        return self.cut, self.processes, piece.x.numpy().tobytes(), piece.w.numpy().tobytes()
 
     def question_now(self) -> tuple[Hashable, Callable[[], Made]]:
         piece, cut, p = self.piece, cast(Cut, self.cut), self.processes
-        return (cut, p, self.prompt), lambda: make(piece, cut, p)
+        return self._key(piece), lambda: make(piece, cut, p)
 
     def compute(self) -> SplitView:
         row, column = self.at
