@@ -107,7 +107,7 @@ def speed(flops: float) -> str:
     return f"{number(flops / scale, 1 if flops / scale < 9.95 else 0)}{NARROW}{prefix}"
 
 
-def foot_said(walk: TileWalk, roof: Roof, show: str) -> Spans:
+def foot_said(walk: TileWalk, roof: Roof, show: str, where: str) -> Spans:
     """Shapes and sources."""
     T, E = walk.shape
     if show != "tiles":
@@ -117,6 +117,6 @@ def foot_said(walk: TileWalk, roof: Roof, show: str) -> Spans:
         )
     return spans(
         mono("q (T,E) · k (S,E) → scores, a tile at a time → m, l (T) → output (T,E)"),
-        f" · T = S = {T}, E {E}, float32 · m: largest score so far, l: sum of exp(score − m) · "
+        f" · {where}, T = S = {T}, E {E}, float32 · m: largest score so far, l: sum of exp(score − m) · "
         "Milakov & Gimelshein 2018, Dao et al. 2022",
     )

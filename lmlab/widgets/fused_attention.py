@@ -71,9 +71,9 @@ def fused_attention_view(
         question="Can attention be computed without ever holding its matrix?"
         if show == "tiles"
         else "Which kernels wait for memory?",
-        about=f"FusedAttention · {name} · {where}",
+        about=f"FusedAttention · {name} · cpu",
         readout=said,
-        foot=foot_said(walk, roof, show),
+        foot=foot_said(walk, roof, show, where),
         labels={
             "prompt": f"Prompt ({count(T, 'token')}{crop})",
             "tile:value": f"{tile} × {tile}",

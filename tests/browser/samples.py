@@ -297,7 +297,7 @@ SAMPLES = {
     "FusedAttention": Sample(
         (
             'lab.widgets.FusedAttention(random, prompt="the stock market crashed and investors panicked", step=3)',
-            'lab.widgets.FusedAttention(random, prompt="the stock", tile=2, layer=1, head=3)',
+            'lab.widgets.FusedAttention(random, prompt="the goose and the mayor", tile=2, layer=1, head=3)',
             'lab.widgets.FusedAttention(hostile, prompt="the <b>stock</b> market", tile=1, show="roofline")',
         ),
         name="prompt",

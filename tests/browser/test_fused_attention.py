@@ -8,6 +8,7 @@ import pytest
 
 import lmlab as lab
 from lmlab.data.town import Town
+from tests.browser.small_projector import nothing_collides
 from tests.widgets.test_fused_attention import scores_and_values
 
 SETUP = 'import lmlab as lab\ntown = lab.load("town")'
@@ -140,9 +141,8 @@ def test_the_roofline_is_measured_here(page):
 
 def test_photographs(page):
     w = page.widget("FusedAttention")
-    page.execute("w.reset()\nw.layer, w.head, w.step = 1, 1, 5")
-    page.agree(w)
-    assert w.photograph("fused_attention") < 1080, "a projector does not scroll"
-    page.execute("w.show = 'roofline'")
-    page.agree(w)
-    assert w.photograph("fused_attention_roofline") < 1080
+    for show in ("tiles", "roofline"):
+        page.execute(f"w.reset()\nw.step, w.show = 5, {show!r}")
+        page.agree(w)
+        assert nothing_collides(w) == [], show
+        assert w.photograph(f"fused_attention_{show}") < 1080, "a projector does not scroll"

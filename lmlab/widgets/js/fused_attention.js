@@ -27,7 +27,7 @@ function picture(ctx) {
   }
 
   function matrix(W, P, S) {
-    const T = v.tokens.length, n = now(), body = P ? 28 : 13, A = Math.min(W * .58, Math.max(T * 26 * S, 180 * S), P ? 380 : 430), cell = A / T, every = cell >= body * 1.15;
+    const T = v.tokens.length, n = now(), body = P ? 28 : 13, A = Math.min(W * .58, Math.max(T * 26 * S, 180 * S), P ? 380 : 430), cell = A / T, every = cell >= body * 1.1;
     const label = Math.min(W * .24, Math.max(60 * S, ...v.tokens.map(t => wordWidth(ctx.root, t, body, true, true))) + 12 * S), top = 24 * S, x0 = label, xo = x0 + A + 18 * S, w = Math.max(40, Math.min(W - label - A - 22 * S, 200 * S)), H = hatch("var(--line)", 7 * S);
     const here = n ? v.steps[n - 1] : null, parts = [H.def, text(x0, top - 8 * S, "keys →", {class: "s"}), text(xo, top - 8 * S, "output", {class: "s"})];
     parts.push(s("path", {d: `M${x0} ${top}H${x0 + A}V${top + A}` + Array.from({length: T}, (_, i) => `H${x0 + (T - i) * cell}V${top + (T - 1 - i) * cell}`).join("") + "z", fill: H.fill}));
