@@ -46,10 +46,11 @@ PRECISIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryUse:
-    """Bytes by what they are for. `total` adds all parts up; a step's `peak` is less, since not all live at once.
+    """Bytes by what they are for, and their sum, `total`.
 
     `activations` are what the forward pass keeps for the backward pass, `cache` the keys and values of texts being
-    written. `peak` is the most bytes held at any moment of a training step, or None where it was not asked for.
+    written. `peak` is the most bytes held at any moment of a training step, or None where it was not asked for: fewer
+    than `total` where gradients come as activations go, more where a step makes much on the way (of logits, say).
     """
 
     weights: int = 0

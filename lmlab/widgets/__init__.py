@@ -19,6 +19,7 @@ from lmlab.widgets.guessing_game import GuessingGame
 from lmlab.widgets.induction_heads import InductionHeads
 from lmlab.widgets.iso_flop import IsoFLOP
 from lmlab.widgets.loss_mask import LossMask
+from lmlab.widgets.memory_budget import MemoryBudget
 from lmlab.widgets.next_token import NextToken
 from lmlab.widgets.ngram_table import NGramTable
 from lmlab.widgets.openness import Openness
@@ -71,6 +72,7 @@ __all__ = [
     "InductionHeads",
     "IsoFLOP",
     "LossMask",
+    "MemoryBudget",
     "NGramTable",
     "NextToken",
     "Openness",

@@ -274,6 +274,16 @@ SAMPLES = {
         trait="utilization_percent",
         value=80.0,
     ),
+    "MemoryBudget": Sample(
+        (
+            "lab.widgets.MemoryBudget()",
+            'lab.widgets.MemoryBudget(random, texts=2, tokens=16, quantity="activations").measure_step()',
+            'lab.widgets.MemoryBudget(hostile, of="Llama 3 8B", use="inference", gpu="RTX 4090")',
+        ),
+        name="weights N",
+        trait="billion_params",
+        value=8.0,
+    ),
     "WeightFile": Sample(
         (
             "lab.widgets.WeightFile(random, text='the stock market crashed')",

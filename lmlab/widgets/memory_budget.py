@@ -1,0 +1,284 @@
+"""MemoryBudget: what must fit before a model can be trained or used, part by part, against the memory of real GPUs.
+
+The lecture's 1.12 TB is one setting of it. For a live model the same arithmetic stands beside bytes that were counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import traitlets
+
+from lmlab.models.transformer import Transformer, TransformerConfig
+from lmlab.systems.measured import measured_memory
+from lmlab.systems.memory import PRECISIONS, MemoryUse, gpus_needed, inference_memory, training_memory
+from lmlab.systems.published import GPUS, PUBLISHED
+from lmlab.text_model import TextModel
+from lmlab.widgets._base import Control
+from lmlab.widgets._calculator import Calculator, CalculatorView, Figure, Scale, compared, dial, shown_count, tick
+from lmlab.widgets._style import NARROW, Span, Spans, bold, n_bytes, spans
+
+ALONE, LIVE = "a number of weights", "live"
+MOST_TOKENS = 4096  # a step of so many is measured while one waits
+_SHOWN = [GPUS[name] for name in ("RTX 4090", "H100", "B200")]
+_MARKS = (
+    (16e9, "a laptop, 16 GB"),
+    *((gpu.n_bytes, f"{gpu.name}, {gpu.n_bytes / 1e9:g} GB") for gpu in _SHOWN),
+    (640e9, "8 H100s, 640 GB"),
+)
+LABELS = {
+    "total": "all together", "gpus": "GPUs at least", "peak": "peak of a step", "weights": "weights",
+    "gradients": "gradients", "master": "float32 copy", "moments": "AdamW’s two moments", "activations": "activations",
+    "cache": "keys and values",
+}  # fmt: skip
+SLIDE = {"training": (1.12e12, "the slide: 1.12 TB"), "inference": (140e9, "the slide: 140 GB")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to fit: a model's config or a number of weights alone, for what, in which numbers, of which texts."""
+
+    name: str
+    model: TransformerConfig | float
+    use: str
+    precision: str
+    checkpointing: bool
+    gpu: str
+    B: int
+    T: int
+    weight_bits: float
+
+    @property
+    def memory(self) -> MemoryUse:
+        """Its bytes, by arithmetic."""
+        if self.use == "training":
+            return training_memory(
+                self.model, B=self.B, T=self.T, precision=self.precision, checkpointing=self.checkpointing
+            )
+        return inference_memory(self.model, B=self.B, S=self.T, weight_bits=self.weight_bits)
+
+    @property
+    def n_params(self) -> float:
+        """Number of weights."""
+        return self.model.n_params if isinstance(self.model, TransformerConfig) else self.model
+
+
+def memory_figures(plan: Plan) -> tuple[Figure, ...]:
+    """The parts of a plan, their sum, the GPUs it needs, and a step's peak where the model's shape is known."""
+    use, texts = plan.memory, ("texts", "tokens")
+    shape = f"{plan.B:,} × {plan.T:,} tokens"
+    known = isinstance(plan.model, TransformerConfig)
+    bits = plan.weight_bits / 8 if plan.use == "inference" else None
+    figures = []
+    for name, value in use.parts.items():
+        a_weight = bits if bits is not None else getattr(PRECISIONS[plan.precision], name, None)
+        how = (
+            f"{a_weight:.4g} bytes a weight" if a_weight is not None and name not in ("activations", "cache") else shape
+        )
+        if name == "activations" and plan.checkpointing:
+            how += ", layers’ inputs"
+        moves = texts if name in ("activations", "cache") else ("billion_params", *(("weight_bits",) if bits else ()))
+        figures.append(Figure(name, LABELS[name], float(value), n_bytes(value), how, moves))
+    all_dials = ("billion_params", *texts, *(("weight_bits",) if bits else ()))
+    total = Figure("total", LABELS["total"], float(use.total), n_bytes(use.total),
+                   " + ".join(LABELS[name].split()[-1] for name in use.parts), all_dials)  # fmt: skip
+    n_gpus = gpus_needed(use, plan.gpu)
+    gpus = Figure("gpus", LABELS["gpus"], float(n_gpus), f"{n_gpus:,} {plan.gpu}{'s' if n_gpus > 1 else ''}",
+                  f"of {GPUS[plan.gpu].n_bytes / 1e9:g} GB each", all_dials)  # fmt: skip
+    peak = (
+        (Figure("peak", LABELS["peak"], float(use.peak), n_bytes(use.peak), "at its fullest moment", all_dials),)
+        if use.peak and known
+        else ()
+    )
+    return (total, gpus, *figures, *peak)
+
+
+SCALES = {
+    name: Scale(f"{label[0].upper()}{label[1:]}, bytes", 1e4, 1e15, tick(n_bytes), _MARKS)
+    for name, label in LABELS.items()
+    if name != "gpus"
+}
+SCALES = {
+    "total": SCALES.pop("total"),
+    "gpus": Scale("GPUs", 1.0, 1e6, tick(shown_count), ((8.0, "a server, 8"), (16_384.0, "Llama 3 405B, 16,384"))),
+    **SCALES,
+}
+
+
+def memory_budget_view(plan: Plan, *, quantity: str, measured: MemoryUse | None, live: str) -> CalculatorView:
+    """What MemoryBudget shows: the figures of a plan, one of them among real memories and beside what it is to reach.
+
+    `measured` is the same step counted on the live model, if it was; `live` names that model where the plan is its.
+    """
+    figures = memory_figures(plan)
+    chosen = next((figure for figure in figures if figure.name == quantity), figures[0])
+    targets = []
+    found = measured_value(measured, chosen.name)
+    if found:
+        targets.append((float(found), f"measured: {n_bytes(found)}"))
+    elif plan.model == 70e9 and chosen.name == "total":
+        targets.append(SLIDE[plan.use])
+    longest = f"of {plan.model.max_seq_len:,}" if isinstance(plan.model, TransformerConfig) else ""
+    where = "in use" if plan.use == "inference" else "trained"
+    return CalculatorView(
+        question=f"What must fit before {plan.name} can be {'used' if plan.use == 'inference' else 'trained'}?",
+        about=f"MemoryBudget · {live or 'arithmetic alone'}",
+        readout=_readout(plan, figures, chosen, found),
+        foot=spans(
+            f"Bytes a weight {where}: 2 + 2 + 4 + 4 + 4, ZeRO, arXiv 1910.02054 · 8-bit moments, arXiv 2110.02861 · "
+            "activations counted tensor by tensor for one device · published shapes: arXiv 2407.21783, 2005.14165 · "
+            "GPUs: NVIDIA’s and AMD’s data sheets"
+        ),
+        labels={"tokens:unit": longest, "texts:unit": "at once" if longest else ""},
+        table=[["part", "bytes", "from"], *([f.label, f.shown, f.how] for f in figures)],
+        dials=MemoryBudget.dials,
+        results=figures,
+        quantity=chosen.name,
+        ruler=SCALES[chosen.name].with_figure(chosen, targets),
+    )  # fmt: skip
+
+
+def measured_value(measured: MemoryUse | None, name: str) -> int | None:
+    """The measured bytes of a figure by name, or None where there are none."""
+    return getattr(measured, name, None) if measured is not None else None
+
+
+def _readout(plan: Plan, figures: tuple[Figure, ...], chosen: Figure, found: int | None) -> Spans:
+    by_name = {figure.name: figure for figure in figures}
+    alone = not isinstance(plan.model, TransformerConfig)
+    on_top = ", before any activation. " if alone and plan.use == "training" else ". "
+    said: list[str | Span] = [f"{'Training' if plan.use == 'training' else 'Using'} {plan.name} takes "]
+    said += [bold(by_name["total"].shown), ": at least ", bold(by_name["gpus"].shown), on_top]
+    part = f"{chosen.label[0].upper()}{chosen.label[1:]}: "
+    if found:
+        far = compared(chosen.value, found)
+        said += [part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured"]
+        said += [f": {far} what was measured." if far else ": the same."]
+    elif chosen.name not in ("total", "gpus"):
+        said += [part, bold(chosen.shown), "."]
+    elif "activations" in by_name:
+        share = by_name["activations"].value / by_name["total"].value
+        said += [f"Activations are {100 * share:.0f}{NARROW}% of it."]
+    return spans(*said)
+
+
+class MemoryBudget(Calculator):
+    """What a model needs to be trained or used, by part, beside the memory of real GPUs.
+
+    Without a model it begins with the lecture's 70 billion weights; `of` chooses a published shape
+    (`lmlab.systems.published.PUBLISHED`), or "live", the TextModel given, whose step the button measures. `use` is
+    "training" or "inference", `precision` one of "mixed", "fp32" and "8-bit moments", `texts` and `tokens` the batch.
+
+    Raises TypeError for a model that is no transformer.
+    """
+
+    scales = SCALES
+    dials = ("billion_params", "texts", "tokens", "weight_bits")
+    controls = ("of", "use", "precision", "checkpointing", "gpu", "measure", *dials)
+
+    of = traitlets.Unicode(ALONE).tag(sync=True, control=Control("select", "Model"))
+    use = traitlets.Enum(["training", "inference"], "training").tag(
+        sync=True,
+        control=Control("segments", "To be", options=(("training", "trained"), ("inference", "used"))),
+    )  # fmt: skip
+    precision = traitlets.Enum(list(PRECISIONS), "mixed").tag(
+        sync=True, control=Control("segments", "Trained in", options=tuple((name, name) for name in PRECISIONS))
+    )
+    checkpointing = traitlets.Enum(["keep", "recompute"], "keep").tag(
+        sync=True,
+        control=Control("segments", "Activations", options=(("keep", "keep"), ("recompute", "recompute"))),
+    )  # fmt: skip
+    gpu = traitlets.Enum(list(GPUS), "H100").tag(
+        sync=True, control=Control("select", "GPU", options=tuple((name, name) for name in GPUS))
+    )
+    measure = traitlets.Bool().tag(sync=True, control=Control("button", "Measure a step"))
+    billion_params = dial("weights N", 70.0, 0.0001, 2000.0, 0.0001, "billion")
+    texts = dial("texts", 1.0, 1.0, 1024.0, 1.0, "at once")
+    tokens = dial("tokens a text", 4096.0, 1.0, 8192.0, 1.0, "")
+    weight_bits = dial("a weight in use", 16.0, 1.0, 32.0, 1.0, "bits")
+
+    def __init__(self, model: TextModel | None = None, **traits: Any) -> None:
+        if model is not None and not isinstance(getattr(model, "model", None), Transformer):
+            raise TypeError(f"MemoryBudget measures a TextModel of a Transformer, not {type(model).__name__}.")
+        self._live_model = model
+        self._measured: dict[tuple[int, int, bool], MemoryUse] = {}
+        names = {ALONE: "N weights alone", **{name: name for name in PUBLISHED}}
+        if model is not None:
+            names[LIVE] = model.name
+            traits = {"of": LIVE, "precision": "fp32", "texts": 8.0, "tokens": 64.0, **traits}
+        self._names = names
+        options = {"of": {"options": tuple(names.items())}}
+        hidden = () if model is not None else ("measure",)
+        if traits.get("of", ALONE) in names and traits.get("of", ALONE) != ALONE:
+            traits["billion_params"] = min(2000.0, self._shape(traits["of"]).n_params / 1e9)
+        super().__init__(options=options, hidden=hidden, **traits)
+        self.observe(self._shape_was_chosen, names="of")
+        self.observe(self._number_was_turned, names="billion_params")
+
+    @traitlets.validate("of")
+    def _known(self, proposal: Any) -> str:
+        if proposal.value not in self._names:
+            raise traitlets.TraitError(f"There is no {proposal.value!r} here; choose one of {', '.join(self._names)}.")
+        return str(proposal.value)
+
+    def _shape(self, of: str) -> TransformerConfig:
+        if of == LIVE and self._live_model is not None:
+            config: TransformerConfig = self._live_model.model.config  # type: ignore[attr-defined]
+            return config
+        return PUBLISHED[of]
+
+    def _shape_was_chosen(self, _: Any) -> None:
+        if self.of != ALONE:
+            self.billion_params = self._shape(self.of).n_params / 1e9
+
+    def _number_was_turned(self, _: Any) -> None:
+        if self.of != ALONE and abs(self.billion_params * 1e9 - self._shape(self.of).n_params) > 0.5:
+            self.of = ALONE
+
+    def clicked(self, name: str) -> None:
+        if name == "measure":
+            self.measure_step()
+
+    def measure_step(self) -> MemoryBudget:
+        """Take a training step of the live model at the present B and T, count its bytes, and show them beside.
+
+        Raises ValueError where there is no live model, or the step would keep one waiting.
+        """
+        if self._live_model is None:
+            raise ValueError("There is no live model to measure: give one, such as MemoryBudget(town).")
+        shape = self._shape(LIVE)
+        B, T = int(self.texts), min(int(self.tokens), shape.max_seq_len)
+        if B * T > MOST_TOKENS:
+            raise ValueError(
+                f"A step of {B:,} × {T:,} tokens takes long to measure: turn texts or tokens down, to "
+                f"{MOST_TOKENS:,} in all."
+            )
+        ids = torch.randint(shape.vocab_size, (B, T), generator=torch.Generator().manual_seed(0))
+        again = self.checkpointing == "recompute"
+        use = measured_memory(self._live_model.model, ids, checkpointing=again)  # type: ignore[arg-type]
+        self._measured[B, T, again] = use
+        self.set_trait("of", LIVE)
+        self.use, self.precision = "training", "fp32"
+        self._request()
+        return self
+
+    def compute(self) -> CalculatorView:
+        model = self.billion_params * 1e9 if self.of == ALONE else self._shape(self.of)
+        longest = model.max_seq_len if isinstance(model, TransformerConfig) else 8192
+        plan = Plan(
+            name=f"{shown_count(model)} weights" if not isinstance(model, TransformerConfig) else self._names[self.of],
+            model=model,
+            use=self.use,
+            precision=self.precision,
+            checkpointing=self.checkpointing == "recompute",
+            gpu=self.gpu,
+            B=int(self.texts),
+            T=min(int(self.tokens), longest),
+            weight_bits=self.weight_bits,
+        )
+        comparable = self.of == LIVE and self.use == "training" and self.precision == "fp32"
+        measured = self._measured.get((plan.B, plan.T, plan.checkpointing)) if comparable else None
+        live = self._names[LIVE] if self.of == LIVE else ""
+        return memory_budget_view(plan, quantity=self.quantity, measured=measured, live=live)
