@@ -258,13 +258,13 @@ class BitsVersusLoss(TrainingFigure):
     @property
     def facts(self) -> Spans:
         """What holds on every machine: stored points as they are; measured ones to a whole bit."""
-        stored, near = self._kept is not None, f"within {self.within:g}{NARROW}%"
-        ways = f"{len(self.points)} ways" + (f", {len(self._here)} measured here" if self._here else "")
+        near, here = f"within {self.within:g}{NARROW}%", f"; {len(self._here)} measured here" if self._here else ""
         if self.fewest is None:
-            return spans(f"{ways}; none {near}." if self.points else f"nothing measured yet; wanted: {near}.")
-        if stored:
-            return spans(f"{near} {number(self.fewest.bits_per_weight)} bits a weight: {way(self.fewest)}; {ways}.")
-        return spans(f"{near} at most {math.ceil(self.fewest.bits_per_weight)} bits a weight; {ways}.")
+            return spans(f"none {near}{here}." if self.points else f"nothing measured yet; wanted: {near}.")
+        bits = self.fewest.bits_per_weight
+        if self._kept:
+            return spans(f"{near} {number(bits)} bits a weight: {way(self.fewest)}{here}.")
+        return spans(f"{near} at most {math.ceil(bits)} bits a weight{here}.")
 
 
 def _kept(name: str) -> KeptCurve | None:

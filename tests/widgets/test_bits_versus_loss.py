@@ -74,7 +74,7 @@ def test_what_was_measured_is_drawn_once_and_said(measured: BitsVersusLoss) -> N
     measured.show = "perplexity"
     assert len(measured.points) == 3
     assert len(drawn(measured, "GGUF blocks")) == len(drawn(measured, "min-max")) == 1
-    assert "3 ways, 3 measured here" in repr(measured)
+    assert "; 3 measured here." in repr(measured)
     assert len(repr(measured)) <= 110
     before = measured.points
     measured.measure().wait()
