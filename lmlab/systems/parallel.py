@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lmlab.systems.one_share import multiply_share, train_share
 from lmlab.systems.timeline import Kind
-from lmlab.systems.workers import Message, read_message, write_message
+from lmlab.systems.workers import Message, read_message, sentence, write_message
 
 PATIENCE = timedelta(seconds=300)  # longer than the notebook's own: that one says who was late
 
@@ -172,7 +172,7 @@ def main() -> None:
             wire_words = {"messages": wire.messages, "bytes": wire.bytes, "spans": wire.clock.spans}
             answer = Message({**done.words, **wire_words}, done.tensors)
         except Exception as error:
-            answer = Message({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
+            answer = Message({"error": sentence(error)})
         write_message(answers, answer)
 
 

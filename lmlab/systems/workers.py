@@ -45,7 +45,11 @@ class WorkersFailed(RuntimeError):
 def write_message(pipe: IO[bytes], message: Message) -> None:
     """Write a message whole."""
     words = json.dumps(message.words).encode("utf-8")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in message.tensors.items()}
+    # Copies, since safetensors refuses two views of one memory: the inputs and targets of a single row are that.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in message.tensors.items()
+    }
     numbers = save(tensors) if tensors else b""
     pipe.write(_HEAD.pack(len(words), len(numbers)))
     pipe.write(words)
@@ -63,6 +67,11 @@ def read_message(pipe: IO[bytes]) -> Message | None:
     if len(words) < n_words or len(numbers) < n_numbers:
         return None
     return Message(json.loads(words.decode("utf-8")), load(numbers) if numbers else {})
+
+
+def sentence(error: Exception) -> str:
+    """An error as part of one sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 class Workers:
@@ -203,11 +212,13 @@ class _Worker:
         assert stdout is not None
         answer = None
         try:
-            with contextlib.suppress(OSError, ValueError):  # a pipe that breaks, or is closed by `end`
-                write_message(stdin, job)
-                answer = read_message(stdout)
-        finally:
-            answers.put((rank, answer))
+            write_message(stdin, job)
+            answer = read_message(stdout)
+        except (OSError, ValueError):  # a pipe that breaks, or is closed by `end`
+            pass
+        except Exception as error:
+            answer = Message({"error": sentence(error)})
+        answers.put((rank, answer))
 
     def last_words(self) -> str:
         """Why it is not there any more, for a sentence that begins with its name."""

@@ -84,6 +84,11 @@ def test_what_one_cannot_do_is_said_and_a_death_explains_more(team):
         say(team, "fail", "die")
 
 
+def test_a_job_that_cannot_be_written_is_said(team):
+    with pytest.raises(WorkersFailed, match=r"^Process 1 of 1: TypeError: Object of type object is not JSON"):
+        team.run([Message({"do": object()})])
+
+
 def test_one_that_is_silent_is_given_up_in_time(team):
     pids = tuple(answer.words["pid"] for answer in say(team, "a", "b"))
     team.timeout = 0.5
