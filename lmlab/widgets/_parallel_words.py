@@ -65,7 +65,7 @@ def speed(alone: float, together: float) -> str:
 
 
 def said_of(setting: Setting, idles: float, sooner: str, config: TransformerConfig, B: int) -> list[str | Span]:
-    """The predicted step, in words: `sooner` is its `speed`."""
+    """The predicted step, in words: `sooner` is its `speed`, empty where it is known."""
     p, m, idle = setting.processes, setting.micro_batches, bold(share(idles))
     if p == 1:
         return ["One process does it all: it never waits, and has to hold everything."]
@@ -75,15 +75,15 @@ def said_of(setting: Setting, idles: float, sooner: str, config: TransformerConf
         said: list[str | Span] = [f"A pipeline of {p} with {count(m, 'micro-batch', 'micro-batches')} idles ", idle]
         exact = abs(idles - own) < 5e-4
         said += [f" of the time, {shown}" if exact else f" of the time; without messages {share(own)}, {shown}"]
-        said += [f". It is {sooner}."]
+        said += [f". It is {sooner}." if sooner else "."]
         room = f" (Drawn as if it had {p} layers and not {config.n_layers}.)" if p > config.n_layers else ""
     elif setting.plan == "data":
         said = [f"Each of {p} processes trains on its own rows, then all sum their gradients: ", idle, " idle"]
-        said += [f", {sooner}."]
+        said += [f", {sooner}." if sooner else "."]
         room = f" (Drawn as if {B} rows made {p * m} parts.)" if p * m > B else ""
     else:
         said = [f"Each of {p} processes has a piece of every matrix, and all sum twice a layer: ", idle, " idle"]
-        said += [f", {sooner}."]
+        said += [f", {sooner}." if sooner else "."]
         room = f" (Drawn as if it had {p} heads and not {config.kv_heads}.)" if p > config.kv_heads else ""
     return [*said, room] if room else said
 
@@ -101,7 +101,8 @@ def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
         said = [f" Real processes sent {count(real.messages, 'message')}, {n_bytes(real.bytes)}, not {sent}"]
     same = found.loss_difference <= NEAR
     said += ["; their loss is that of one process" if same else f"; their loss is off by {tiny(found.loss_difference)}"]
-    return [*said, f", their gradients within {tiny(found.gradient_difference)}."]
+    said += [f", their gradients within {tiny(found.gradient_difference)}. They idled ", bold(share(real.idle))]
+    return [*said, f"; without messages, at the speed that each computed, {share(found.unequal)}."]
 
 
 def rows_of(timeline: Timeline, idles: float, seconds: float, found: Measured | None) -> list[list[str]]:

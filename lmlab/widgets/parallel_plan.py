@@ -48,11 +48,15 @@ MOST_PROCESSES, MOST_PARTS = 8, 32
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What real processes did: their timeline, and how far loss and gradients (relative) are from one process's."""
+    """What real processes did: their timeline, and how far loss and gradients (relative) are from one process's.
+
+    unequal: the idle share that is predicted for a free network from what each process really computed.
+    """
 
     timeline: Timeline
     loss_difference: float
     gradient_difference: float
+    unequal: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ def parallel_view(
     work = work_of(model, setting, B=B, T=T)
     timeline = predicted(work, setting)
     idle, seconds = timeline.idle, timeline.seconds  # each walks over all spans, thousands of them
-    sooner = speed(work.forward_seconds + work.backward_seconds, seconds)
+    sooner = "" if found else speed(work.forward_seconds + work.backward_seconds, seconds)
     lanes = [lanes_of(timeline, "Predicted", duration(seconds), _notes(model, setting, timeline, B, T))]
     if found is not None:
         real = found.timeline
@@ -137,7 +141,8 @@ def measure(model: Transformer, ids: Tensor, setting: Setting) -> Measured:
     result, (loss, gradients) = asked(model, ids, setting), alone(model, ids)
     off = sum(float((result.gradients[name] - g).square().sum()) for name, g in gradients.items())
     size = sum(float(g.square().sum()) for g in gradients.values())
-    return Measured(result.timeline, abs(result.loss - loss), (off / size) ** 0.5 if size else off)
+    relative = (off / size) ** 0.5 if size else off
+    return Measured(result.timeline, abs(result.loss - loss), relative, result.predicted.idle)
 
 
 class ParallelPlan(OnProcesses):

@@ -129,7 +129,7 @@ def answer(w: ParallelPlan, *, loss: float = 0.0, messages: int = 0, gradient: f
     wrong = {name: g * (1 + gradient) for name, g in gradients.items()}
     t = w.predicted
     timeline = Timeline(t.spans, t.n_processes, t.messages + messages, t.bytes, t.held)
-    return SimpleNamespace(loss=exact + loss, gradients=wrong, timeline=timeline)
+    return SimpleNamespace(loss=exact + loss, gradients=wrong, timeline=timeline, predicted=t)
 
 
 def test_what_processes_say_is_held_against_one_process(w: ParallelPlan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +146,7 @@ def test_what_processes_say_is_held_against_one_process(w: ParallelPlan, monkeyp
     assert len(repr(w)) <= 110
     assert len(w.shown.lanes) == 2
     assert np.array_equal(sent(w, 0), sent(w, 1))
+    assert f"They idled 20{NARROW}%; without messages, at the speed that each computed, 20{NARROW}%." in w.sentence
     for wrong, expected in (({"loss": 0.1}, (False, True, True)), ({"gradient": 0.1}, (True, False, True)),
                             ({"messages": -1}, (True, True, False))):  # fmt: skip
         found["now"] = answer(w, **wrong)
