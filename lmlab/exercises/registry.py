@@ -36,6 +36,7 @@ LABS = {  # the file of exercises here -> the notebook
     "post_training": "12_post_training",
     "safety": "13_safety",
     "quantization": "14_quantization",
+    "systems": "15_systems",
     "beyond": "16_beyond",
 }
 
