@@ -149,6 +149,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.distillation import distill as distill
     from lmlab.training.distillation_study import DistillationTrial as DistillationTrial
     from lmlab.training.distillation_study import stored_distillation as stored_distillation
+    from lmlab.training.evaluation_error import wilson_interval as wilson_interval
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -272,6 +273,8 @@ _HOME = {
     "distill": "lmlab.training.distillation",
     "DistillationTrial": "lmlab.training.distillation_study",
     "stored_distillation": "lmlab.training.distillation_study",
+    # how sure one is of a score
+    "wilson_interval": "lmlab.training.evaluation_error",
     # what is no word
     "patchify": "lmlab.data.any_tokens",
     "Codebook": "lmlab.data.any_tokens",
