@@ -78,13 +78,17 @@ class Workers:
     """A team of processes, of one thread each; more are started when a call asks for more.
 
     `run` gives each of the first n a job and returns their answers. timeout: seconds until a call is given up.
+    rest_seconds: after so long without a call they are ended, since thirty notebooks share a classroom's machine.
     device: "cpu", or "cuda" for a GPU each. module: what a process runs, which reads jobs and writes answers.
     """
 
-    def __init__(self, *, timeout: float = 120.0, device: str = "cpu", module: str = MODULE) -> None:
+    def __init__(
+        self, *, timeout: float = 120.0, rest_seconds: float = 600.0, device: str = "cpu", module: str = MODULE
+    ) -> None:
         if device not in ("cpu", "cuda"):
             raise ValueError(f"Workers compute on device 'cpu' or 'cuda', not {device!r}.")
-        self.timeout, self.device, self.module = timeout, device, module
+        self.timeout, self.rest_seconds, self.device, self.module = timeout, rest_seconds, device, module
+        self._rest: threading.Timer | None = None
         self._workers: list[_Worker] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._groups = 0
@@ -120,6 +124,7 @@ class Workers:
         ends a call early, by Ctrl-C too, ends the processes.
         """
         with self._lock:
+            self._wake()
             try:
                 self._start(len(jobs))
                 answers: queue.Queue[tuple[int, Message | None]] = queue.Queue()
@@ -127,7 +132,11 @@ class Workers:
                 for rank, (worker, job) in enumerate(zip(self._workers, jobs, strict=False)):
                     told = Message({**job.words, **meeting, "rank": rank}, job.tensors)
                     threading.Thread(target=worker.ask, args=(rank, told, answers), daemon=True).start()
-                return self._collect(len(jobs), answers)
+                done = self._collect(len(jobs), answers)
+                self._rest = threading.Timer(self.rest_seconds, self._let_go)
+                self._rest.daemon = True
+                self._rest.start()
+                return done
             except BaseException:
                 self._end()
                 raise
@@ -136,6 +145,16 @@ class Workers:
         """End the processes. The team can be used again: it starts new ones."""
         with self._lock:
             self._end()
+
+    def _wake(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
+    def _let_go(self) -> None:
+        with self._lock:
+            if self._rest is threading.current_thread():  # no call came in between
+                self._end()
 
     def _start(self, n: int) -> None:
         if any(worker.process.poll() is not None for worker in self._workers):
@@ -175,6 +194,7 @@ class Workers:
         return [got[rank] for rank in range(n)]
 
     def _end(self) -> None:
+        self._wake()
         for worker in self._workers:
             worker.end()
         self._workers = []
