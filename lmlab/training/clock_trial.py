@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -80,7 +81,7 @@ class ClockTrial(Trial[ClockPoint]):
 
     def text_model(self) -> TextModel:
         """The model as it is, to be asked in words: 17 + 9 + 20 =."""
-        return TextModel(self.model, clock_tokenizer(), name=f"clock, {self.way}")
+        return TextModel(self.model, cast(Any, clock_tokenizer()), name=f"clock, {self.way}")
 
     def _measure(self) -> ClockPoint:
         asked = held_out_sums()[:N_MEASURED]

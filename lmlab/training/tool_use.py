@@ -14,8 +14,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from lmlab.assets import asset
 from lmlab.data.tool_calls import CALL, END, RESULT, STOP, ToolSums, calculate, random_sum, tool_tokenizer
@@ -93,7 +95,8 @@ class _Talk:
         self._model, self._tok, self._host = model.model, model.tokenizer, host
         self._context = model.max_seq_len or 10**9
         self._tokens: list[Written] = []
-        self._state = self._expected = None
+        self._state: Any = None
+        self._expected: Tensor | None = None
         self._call: str | None = None
         self._result: str | None = None
         self._refusal = ""
@@ -110,6 +113,7 @@ class _Talk:
         begun, since, stop = None, len(asked), self._tok.encode(STOP)[0]
         answer: str | None = None
         for _ in range(MOST_TOKENS):
+            assert self._expected is not None
             chosen = int(self._expected.argmax())
             self._add([chosen], "model")
             if chosen == call:

@@ -67,8 +67,8 @@ def vote_of_draws(probabilities: Numbers, right: Sequence[int], n: int) -> Numbe
     return _wins(series, right) * float(math.factorial(n))
 
 
-def _wins(series: Numbers, right: Sequence[int] | int) -> Numbers:
-    """The weight of all votes of n that `right` wins: series (B, V, n + 1), the last of V being silent, to (B,).
+def _wins(series: Numbers, answers: Sequence[int]) -> Numbers:
+    """The weight of all votes of n that the right of the answers wins: series (B, V, n + 1), the last of V being silent, to (B,).
 
     series[b, v, k] is the weight of k votes for v. With k votes for the right answer every other has fewer, or as
     many: t others that tie leave it a share of 1/(t + 1), which is the integral of z**t from 0 to 1, and is taken
@@ -76,13 +76,15 @@ def _wins(series: Numbers, right: Sequence[int] | int) -> Numbers:
     """
     B, V, size = series.shape
     n = size - 1
-    right = np.broadcast_to(np.asarray(right), (B,))
+    right = np.asarray(answers)
     own = series[np.arange(B), right]
     others = [np.where((right == v)[:, None], np.eye(1, size), series[:, v]) for v in range(V - 1)]
     nodes, weights = np.polynomial.legendre.leggauss(V // 2 + 1)
     z = (nodes + 1) / 2
     total = np.zeros(B)
     for k in range(1, n + 1):
+        if not own[:, k].any():
+            break
         rest = np.repeat(series[:, V - 1, None, : n - k + 1], len(z), 1)
         for other in others:
             rest = _product(rest, other, min(k, n - k), z, tied=k)

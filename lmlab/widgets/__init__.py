@@ -3,6 +3,7 @@
 from lmlab.widgets.all_sequences import AllSequences
 from lmlab.widgets.any_token import AnyToken
 from lmlab.widgets.attention import Attention
+from lmlab.widgets.best_of_n import BestOfN
 from lmlab.widgets.bits_versus_loss import BitsVersusLoss
 from lmlab.widgets.block_ablation import BlockAblation
 from lmlab.widgets.bpe_merges import BPEMerges
@@ -11,6 +12,7 @@ from lmlab.widgets.compute_reuse import ComputeReuse
 from lmlab.widgets.coverage_curve import CoverageCurve
 from lmlab.widgets.curation_funnel import CurationFunnel
 from lmlab.widgets.distillation import Distillation
+from lmlab.widgets.evaluation_error import EvaluationError
 from lmlab.widgets.few_shot import FewShot
 from lmlab.widgets.flops_count import FlopsCount
 from lmlab.widgets.fused_attention import FusedAttention
@@ -45,6 +47,7 @@ from lmlab.widgets.stage_comparison import StageComparison
 from lmlab.widgets.task_as_text import TaskAsText
 from lmlab.widgets.token_cost import TokenCost
 from lmlab.widgets.token_view import TokenView
+from lmlab.widgets.tool_use import ToolUse
 from lmlab.widgets.training_cost import TrainingCost
 from lmlab.widgets.training_monitor import TrainingMonitor
 from lmlab.widgets.training_timeline import TrainingTimeline
@@ -57,6 +60,7 @@ __all__ = [
     "AnyToken",
     "Attention",
     "BPEMerges",
+    "BestOfN",
     "BitsVersusLoss",
     "BlockAblation",
     "ChainRule",
@@ -64,6 +68,7 @@ __all__ = [
     "CoverageCurve",
     "CurationFunnel",
     "Distillation",
+    "EvaluationError",
     "FewShot",
     "FlopsCount",
     "FusedAttention",
@@ -98,6 +103,7 @@ __all__ = [
     "TaskAsText",
     "TokenCost",
     "TokenView",
+    "ToolUse",
     "TrainingCost",
     "TrainingMonitor",
     "TrainingTimeline",
