@@ -148,20 +148,20 @@ def measured_value(measured: MemoryUse | None, name: str) -> int | None:
 def _readout(plan: Plan, figures: tuple[Figure, ...], chosen: Figure, found: int | None) -> Spans:
     by_name = {figure.name: figure for figure in figures}
     alone = not isinstance(plan.model, TransformerConfig)
-    on_top = ", before any activation. " if alone and plan.use == "training" else ". "
-    said: list[str | Span] = [f"{'Training' if plan.use == 'training' else 'Using'} {plan.name} takes "]
-    said += [bold(by_name["total"].shown), ": at least ", bold(by_name["gpus"].shown), on_top]
+    on_top = ", before any activation." if alone and plan.use == "training" else "."
+    whole: list[str | Span] = [f"{'Training' if plan.use == 'training' else 'Using'} {plan.name} takes "]
+    whole += [bold(by_name["total"].shown), ": at least ", bold(by_name["gpus"].shown), on_top]
     part = f"{chosen.label[0].upper()}{chosen.label[1:]}: "
     if found:
         far = compared(chosen.value, found)
-        said += [part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured"]
-        said += [f": {far} what was measured." if far else ": the same."]
-    elif chosen.name not in ("total", "gpus"):
-        said += [part, bold(chosen.shown), "."]
-    elif "activations" in by_name:
+        how = f": {far} what was measured. " if far else ": the same. "
+        return spans(part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured", how, *whole)
+    if chosen.name not in ("total", "gpus"):
+        return spans(*whole, f" {part}", bold(chosen.shown), ".")
+    if "activations" in by_name:
         share = by_name["activations"].value / by_name["total"].value
-        said += [f"Activations are {100 * share:.0f}{NARROW}% of it."]
-    return spans(*said)
+        return spans(*whole, f" Activations are {100 * share:.0f}{NARROW}% of it.")
+    return spans(*whole)
 
 
 class MemoryBudget(Calculator):
