@@ -80,12 +80,12 @@ def bits_view(
     stored = len(points) - n_here
     return FigureView(
         question=question or "How few bits are enough?",
-        about=f"BitsVersusLoss · {name} · {n_here} measured here" + (f" · {stored} stored" if stored else ""),
+        about=f"BitsVersusLoss · {name} · cpu",
         readout=_said(points, full, best, show, within, progress),
         foot=spans(
             f"{n_weights:,} weights of the linear layers; the embedding stays as it is · loss on {source}"
             + (f", floor {floor:.3f} nats per token" if floor is not None else "")
-            + " · bits a weight: 8 × all bytes that are stored ÷ weights"
+            + f" · bits a weight: 8 × all bytes that are stored ÷ weights · {n_here} measured here, {stored} before"
         ),
         table=[
             ["stored as", "bits a weight", "weight error", "perplexity"],
