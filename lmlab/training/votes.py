@@ -48,8 +48,11 @@ def vote_of_samples(counts: Sequence[int], right: int, n: int, n_silent: int = 0
     """
     total = sum(counts) + n_silent
     _check_counts(total, n)
-    series = [np.array([float(math.comb(c, k)) for k in range(n + 1)]) for c in (*counts, n_silent)]
-    return float(_wins(np.array(series)[None], right)[0]) / math.comb(total, n)
+    voted = [i for i, c in enumerate(counts) if c > 0]
+    if right not in voted:
+        return 0.0
+    series = [[float(math.comb(c, k)) for k in range(n + 1)] for c in (*(counts[i] for i in voted), n_silent)]
+    return float(_wins(np.array([series]), [voted.index(right)])[0]) / math.comb(total, n)
 
 
 def vote_of_draws(probabilities: Numbers, right: Sequence[int], n: int) -> Numbers:
@@ -68,7 +71,8 @@ def vote_of_draws(probabilities: Numbers, right: Sequence[int], n: int) -> Numbe
 
 
 def _wins(series: Numbers, answers: Sequence[int]) -> Numbers:
-    """The weight of all votes of n that the right of the answers wins: series (B, V, n + 1), the last of V being silent, to (B,).
+    """The weight of all votes of n that the answer of each question wins: series (B, V, n + 1), the last of V being
+    silent, to (B,).
 
     series[b, v, k] is the weight of k votes for v. With k votes for the right answer every other has fewer, or as
     many: t others that tie leave it a share of 1/(t + 1), which is the integral of z**t from 0 to 1, and is taken
