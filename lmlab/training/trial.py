@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from lmlab.data.batches import BatchStream
 from lmlab.training.loop import train
-from lmlab.training.objectives import Objective, next_token
+from lmlab.training.objectives import BatchStream, Objective, next_token
 from lmlab.training.state import TrainState
 
 
