@@ -98,7 +98,9 @@ def test_what_each_process_holds_is_the_model_in_pieces(random_model: lab.TextMo
     table = 4 * model.embedding.weight.numel()
     (one,) = holdings(model, "data", (1,), micro_batches=1, B=8, T=8)
     assert one.weights == whole
-    assert holdings(model, "data", (1, 1), micro_batches=1, B=8, T=8)[1].weights == whole
+    halves = holdings(model, "data", (1, 1), micro_batches=1, B=8, T=8)
+    assert [h.weights for h in halves] == [whole, whole]
+    assert sum(h.activations for h in halves) == pytest.approx(one.activations)
     stages = holdings(model, "pipeline", (4, 4, 4), micro_batches=4, B=8, T=8)
     assert sum(s.weights for s in stages) == whole + table * model.config.tie_embeddings
     assert sum(s.activations for s in stages) == pytest.approx(one.activations)
@@ -109,6 +111,10 @@ def test_what_each_process_holds_is_the_model_in_pieces(random_model: lab.TextMo
     assert cut[1] == one
     matrices = 4 * sum(p.numel() for block in model.blocks for p in block.parameters() if p.dim() > 1)
     assert whole - matrices < cut[2 * K].weights < cut[K].weights < whole
+    saved = [(one.activations - cut[p].activations) / (1 - 1 / p) for p in (K, 2 * K)]
+    spared = [(whole - cut[p].weights) / (1 - 1 / p) for p in (K, 2 * K)]
+    assert saved[0] == pytest.approx(saved[1])
+    assert spared[0] == pytest.approx(spared[1])
 
 
 def test_networks_are_stated(w: ParallelPlan) -> None:

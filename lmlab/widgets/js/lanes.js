@@ -29,7 +29,7 @@ function lanes({lane, label, W, row, S, labels, left, pick}) {
       g.append(kind ? rect(x(start) + edge / 2, y + edge / 2, wide - edge, part - edge, "color-mix(in srgb, var(--m2) 26%, var(--paper))", {stroke: "var(--m2)", "stroke-width": edge}) : rect(x(start), y, wide, part, "var(--m1)"));
     }
     const number = String(micro);
-    if (kind < 2 && w > (number.length * .6 + .5) * size && part > size) g.append(text((x(start) + x(end) - thin) / 2, y + part / 2 + size * .36, number, {"text-anchor": "middle", "pointer-events": "none", class: "bold", style: kind ? "" : "fill:var(--on-m1)"}));
+    if (kind < 2 && w > (number.length * .6 + .5) * size && part > .8 * size) g.append(text((x(start) + x(end) - thin) / 2, y + part / 2 + size * .36, number, {"text-anchor": "middle", "pointer-events": "none", class: "bold", style: kind ? "" : "fill:var(--on-m1)"}));
     rows[process].push(g); parts.push(g);
   }
   parts.push(line(left, 0, left, H, "var(--ink)", 1.25 * S));
