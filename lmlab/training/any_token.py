@@ -20,9 +20,9 @@ from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
 from lmlab.training.trial import Trial
 
-STEPS, EVERY, B = 240, 40, 32
+STEPS, EVERY, B = 200, 40, 32
 D, L, H = 64, 2, 4
-SETTINGS = OptimizerSettings(optimizer="muon", lr=0.02, warmup=10)
+SETTINGS = OptimizerSettings(optimizer="muon", lr=0.02, warmup=10, schedule="wsd")
 HELD_OUT, SEED = 96, 5_000  # scenes for measuring; no training draws them
 PATCHES, WORDS, ACTIONS = slice(0, 16), slice(16, 20), slice(20, 26)  # places of targets; the last is the end
 

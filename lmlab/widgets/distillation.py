@@ -143,7 +143,8 @@ def _layout(runs: Mapping[str, Points], floor: float, steps: int, stored: Mappin
     place = {"showarrow": False, "xref": "x", "yref": "y", "xanchor": "left", "font": {"color": "ink-2"}}
     notes = [
         {**head, "text": "<b>From the truth</b>, nats a token", "xref": "x domain", "yref": "y domain"},
-        {**head, "text": "<b>The next word</b>, percent", "xref": "x2 domain", "yref": "y2 domain"},
+        {**head, "text": "<b>The next word</b>, percent", "xref": "x2 domain", "yref": "y2 domain", "x": 1,
+         "xanchor": "right"},
         {**place, "text": f"the teacher: {number(floor, 3)}", "x": 0, "y": floor, "yanchor": "bottom"},
         *({**place, "text": arm, "x": steps, "xshift": 12, "y": stored[arm].mean}
           for arm in (SAMPLES, FRESH) if arm in stored),
@@ -151,7 +152,7 @@ def _layout(runs: Mapping[str, Points], floor: float, steps: int, stored: Mappin
     dashed = {"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": steps, "y0": floor, "y1": floor,
               "line": {"color": "ink", "width": 2}}  # fmt: skip
     return {
-        "xaxis": {"range": [0, steps * (1.45 if stored else 1.02)], "domain": [0, 0.54], "title": {"text": "step"},
+        "xaxis": {"range": [0, steps * (1.45 if stored else 1.02)], "domain": [0, 0.52], "title": {"text": "step"},
                   "zeroline": False, "fixedrange": True,
                   "tickvals": [round(steps * i / 4) for i in range(5)]},
         "yaxis": {"range": [0, max(4.0, math.ceil(highest))], "zeroline": False, "fixedrange": True},

