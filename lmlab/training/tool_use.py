@@ -29,9 +29,9 @@ from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.state import TrainState
 
 STEPS = 300
-D, L, H = 48, 2, 4
+D, L, H = 64, 2, 4
 MOST_TOKENS = 48  # that model and host write together
-SETTINGS = OptimizerSettings(optimizer="muon", lr=3e-2)
+SETTINGS = OptimizerSettings(optimizer="muon", lr=2e-2)
 HOSTS = ("right", "wrong", "silent")
 WRONG_BY = 7  # what the lying host adds
 

@@ -5,6 +5,27 @@ from __future__ import annotations
 from tests.browser.sample import Sample
 
 TRAINING_SAMPLES = {
+    "BestOfN": Sample(
+        (
+            "lab.widgets.BestOfN(trained=20)",
+            'lab.widgets.BestOfN(trained=20, way="at once", log_n=6)',
+            'lab.widgets.BestOfN(trained=20, sum="1+2+3", question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="Samples N",
+        trait="log_n",
+        value=5,
+    ),
+    "ToolUse": Sample(
+        (
+            "lab.widgets.ToolUse(steps=2)",
+            'lab.widgets.ToolUse(steps=2, host="silent", sum="")',
+            'lab.widgets.ToolUse(steps=2, sum="<b>1</b>+🦜", question="<img src=x onerror=window.__pwned=1>")',
+        ),
+        name="sum",
+        trait="sum",
+        value="12*34",
+        text="sum",
+    ),
     "FewShot": Sample(
         (
             "lab.widgets.FewShot(random, trigram, n=10)",
