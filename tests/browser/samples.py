@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.browser.sample import Sample
+from tests.browser.systems_samples import SYSTEMS_SAMPLES
 from tests.browser.training_samples import TRAINING_SAMPLES
 
 # Models that need no file: one that has counted a little, one that has learned nothing, one with a hostile name.
@@ -27,6 +28,7 @@ pages = [Page("https://<b>a</b>.example/", f"{odd} {i}", "<i>odd</i>") for i in 
 
 SAMPLES = {
     **TRAINING_SAMPLES,
+    **SYSTEMS_SAMPLES,
     "StageComparison": Sample(
         (
             "lab.widgets.StageComparison(trigram, random)",
@@ -304,17 +306,6 @@ SAMPLES = {
         trait="length",
         value=104,
     ),
-    "FusedAttention": Sample(
-        (
-            'lab.widgets.FusedAttention(random, prompt="the stock market crashed and investors panicked", step=3)',
-            'lab.widgets.FusedAttention(random, prompt="the goose and the mayor", tile=2, layer=1, head=3)',
-            'lab.widgets.FusedAttention(hostile, prompt="the <b>stock</b> market", tile=1, show="roofline")',
-        ),
-        name="prompt",
-        trait="prompt",
-        value="the stock market",
-        text="prompt",
-    ),
     "PageRater": Sample(
         (
             "lab.widgets.PageRater()",
@@ -367,25 +358,14 @@ SAMPLES = {
         trait="annotated",
         value=100,
     ),
-    "ParallelPlan": Sample(
+    "EvaluationError": Sample(
         (
-            "lab.widgets.ParallelPlan(random)",
-            'lab.widgets.ParallelPlan(random, plan="tensor", processes=2, network="ethernet")',
-            'lab.widgets.ParallelPlan(hostile, plan="data", micro_batches=32, processes=8)',
+            'lab.widgets.EvaluationError(families=["facts", "arithmetic"])',
+            'lab.widgets.EvaluationError(random, trigram, show="two", families=["facts"])',
+            'lab.widgets.EvaluationError(hostile, families=["code"], interval="naive", question="<b>sure</b>?")',
         ),
-        name="Processes, p",
-        trait="processes",
-        value=3,
-    ),
-    "SplitMatrix": Sample(
-        (
-            "lab.widgets.SplitMatrix(random)",
-            'lab.widgets.SplitMatrix(random, cut="rows", processes=4)',
-            'lab.widgets.SplitMatrix(hostile, cut="rows", processes=3, prompt="<b>who</b>?")',
-        ),
-        name="prompt",
-        trait="prompt",
-        value="the stock market rose",
-        text="prompt",
+        name="Questions in a test, n",
+        trait="n",
+        value=200,
     ),
 }
