@@ -71,7 +71,7 @@ function picture(ctx) {
   }
 
   function names(pixels, mine, full) { // above the handles, as many as have room, the held one first
-    const {W, S, P, y1, y2} = L, room = 54 * S, wide = P ? 92 : v.bits > 3 ? 56 : 46 + 6 * v.bits, done = [], below = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
+    const {W, S, P, y1, y2} = L, room = 54 * S, wide = P ? 92 : v.bits > 3 ? 56 : 50 + 8 * v.bits, done = [], below = [], order = [...(mine ? [held] : []), ...levels.keys()].filter(full);
     return order.flatMap(i => {
       const code = v.bits > 3 || P ? "" : i.toString(2).padStart(v.bits, "0") + " · ", share = now.shares[i] > 0 && now.shares[i] < 1e-4 ? `<0.01${NARROW}%` : pct(now.shares[i]);
       const half = 4.2 * S * (code + share).length, p = Math.max(half, Math.min(W - half, pixels[i]));
