@@ -1,1 +1,1 @@
-"""What language models cost: the arithmetic of scale, and (in later labs) memory, parallel plans and fused kernels."""
+"""What language models cost: the arithmetic of scale, memory, parallel plans and fused kernels."""
