@@ -11,7 +11,7 @@ function picture(ctx) {
     v = view;
     const held = main.contains(document.activeElement) && document.activeElement.getAttribute("role") === "option", P = ctx.present(), S = P ? 28 / 13 : 1;
     const full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), W = beside ? Math.round(full - (P ? 660 : 372)) : full, tiny = full < 560 * S;
-    const count = v.lanes.reduce((sum, l) => sum + l.names.length, 0), row = P ? Math.max(34, Math.min(60, Math.floor((beside ? 272 : 230) / count))) : Math.max(26, Math.min(38, Math.floor(420 / count)));
+    const count = v.lanes.reduce((sum, l) => sum + l.names.length, 0), row = P ? Math.max(beside ? 38 : 34, Math.min(60, Math.floor((beside ? 304 : 230) / count))) : Math.max(26, Math.min(38, Math.floor(420 / count)));
     main.style.width = W + "px";
     (beside ? el : ctx.after).append(aside); aside.hidden = P && !beside; (P && beside ? aside : bar).append(button); button.style.marginTop = P && beside ? "32px" : ""; button.style.alignItems = "flex-start";
     const shorten = t => tiny ? t.split(" + ")[0] : t, left = Math.ceil(Math.max(...v.lanes.flatMap(l => l.notes.map(t => wordWidth(ctx.root, shorten(t), 13 * S)))) + 34 * S);
