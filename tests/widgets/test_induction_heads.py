@@ -59,7 +59,7 @@ def test_the_figure_holds_every_measurement_and_plotly_accepts_it() -> None:
 
 def without_themed_colors(value: object) -> object:
     """Names such as "m1" follow the theme on the page; plotly itself takes real colors."""
-    names = ("m1", "m2", "m3", "m4", "ink", "ink-2", "quiet", "m1-text")
+    names = ("m1", "m2", "m3", "m4", "ink", "ink-2", "quiet", "m1-text", "m2-text")
     if isinstance(value, str):
         return "#111" if value in names else value
     if isinstance(value, dict):
