@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from lmlab.systems.workers import WorkersFailed
 from lmlab.widgets._base import LabWidget
 from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._style import number
@@ -78,6 +79,8 @@ class OnProcesses(StoresFacts):
         try:
             with _TEAM:
                 self.measured[key] = ask()
+        except WorkersFailed as lost:
+            failed = ValueError(str(lost))  # a sentence of ours already: it needs no name before it
         except Exception as error:
             failed = error
         self._at_work = False

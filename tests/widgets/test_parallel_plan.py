@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import lmlab as lab
 from lmlab.systems.timeline import FREE, Timeline
+from lmlab.systems.workers import kept_workers
 from lmlab.widgets import ParallelPlan
 from lmlab.widgets._lanes import COLUMNS, KINDS, blocks_of, holdings
 from lmlab.widgets._on_processes import tiny
@@ -198,6 +201,11 @@ def test_real_processes_train_the_step(w: ParallelPlan) -> None:
         assert repr(w).endswith("loss: True, gradients: True; counts as predicted: True"), repr(w)
         real = w.measured_now.timeline
         assert (real.messages, real.bytes) == (w.predicted.messages, w.predicted.bytes)
+        assert real.spans != w.predicted.spans, "clocks, not arithmetic"
+        pids = kept_workers().pids
+        assert len(pids) >= 2
+        assert os.getpid() not in pids
+        assert all(psutil.Process(pid).ppid() == os.getpid() for pid in pids)
         assert {(s.process, s.micro_batch) for s in real.spans if s.kind == "backward"} == {
             (p, i) for p in range(2) for i in range(3)
         }

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import lmlab as lab
 from lmlab.systems.sharding import split_mlp
+from lmlab.systems.workers import WorkersFailed
 from lmlab.widgets import SplitMatrix
 from lmlab.widgets._split_words import PAIRS, piece_of
 
@@ -128,12 +129,12 @@ def test_what_processes_make_is_held_against_the_plain_product(w: SplitMatrix, m
 
 def test_an_error_of_the_processes_reaches_the_cell(w: SplitMatrix, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: Any, **__: Any) -> None:
-        raise RuntimeError("process 1 was lost")
+        raise WorkersFailed("Process 1 was lost: run again.")
 
     monkeypatch.setattr("lmlab.widgets.split_matrix.split_product", lost)
-    with pytest.raises(RuntimeError, match="process 1 was lost"):
+    with pytest.raises(ValueError, match="Process 1 was lost"):
         w.run().wait()
-    assert "process 1 was lost" in repr(w)
+    assert repr(w) == "SplitMatrix: Process 1 was lost: run again."
     assert not w.view["running"], "and the button can be pressed again"
     fakes(monkeypatch)
     w._clicks = [[1, "start"]]
