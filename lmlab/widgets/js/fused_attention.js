@@ -27,8 +27,8 @@ function picture(ctx) {
   }
 
   function matrix(W, P, S) {
-    const T = v.tokens.length, n = now(), body = P ? 28 : 13, A = Math.min(W * .58, Math.max(T * 26 * S, 180 * S), P ? 380 : 430), cell = A / T, every = cell >= body * 1.1;
-    const label = Math.min(W * .24, Math.max(60 * S, ...v.tokens.map(t => wordWidth(ctx.root, t, body, true, true))) + 12 * S), top = 24 * S, x0 = label, xo = x0 + A + 18 * S, w = Math.max(40, Math.min(W - label - A - 22 * S, 200 * S)), H = hatch("var(--line)", 7 * S);
+    const T = v.tokens.length, n = now(), body = P ? 28 : 13, x0 = Math.min(W * .24, Math.max(60 * S, ...v.tokens.map(t => wordWidth(ctx.root, t, body, true, true))) + 12 * S), top = 24 * S;
+    const A = Math.min(W - x0 - 112 * S, Math.max(T, 7) * 26 * S, P ? 380 : 430), cell = A / T, every = cell >= body * 1.1, xo = x0 + A + 18 * S, w = Math.min(W - xo - 4 * S, 200 * S), H = hatch("var(--line)", 7 * S);
     const here = n ? v.steps[n - 1] : null, parts = [H.def, text(x0, top - 8 * S, "keys →", {class: "s"}), text(xo, top - 8 * S, "output", {class: "s"})];
     parts.push(s("path", {d: `M${x0} ${top}H${x0 + A}V${top + A}` + Array.from({length: T}, (_, i) => `H${x0 + (T - i) * cell}V${top + (T - 1 - i) * cell}`).join("") + "z", fill: H.fill}));
     v.steps.forEach(([a, b, c, d], i) => { const done = i < n - 1;
@@ -39,7 +39,7 @@ function picture(ctx) {
     parts.push(rect(x0, top, A, A, "none", {stroke: "var(--edge)", "stroke-width": S}), rect(xo, top, w, A, "none", {stroke: "var(--line)", "stroke-width": S}));
     if (here) { const [a, b, c, d] = here; for (const [width, stroke] of [[7, "var(--paper)"], [3, "var(--ink)"]]) { const frame = (x, w, more) => parts.push(rect(x, top + a * cell, w, (b - a) * cell, "none", {stroke, "stroke-width": width * S, ...more})); frame(x0 + c * cell, (d - c) * cell); frame(xo, w, width < 7 && !last(n - 1) && {"stroke-dasharray": `${6 * S} ${4 * S}`}); } }
     const first = here ? here[0] : 0;
-    v.tokens.forEach((t, i) => { const mine = here && i >= here[0] && i < here[1]; if (every || i === first) parts.push(text(x0 - 8 * S, top + (i + .5) * cell + body * .35, fitWord(ctx.root, t, label - 10 * S, body), {"text-anchor": "end", class: "mono " + (mine ? "bold" : "s")})); });
+    v.tokens.forEach((t, i) => { const mine = here && i >= here[0] && i < here[1]; if (every || i === first) parts.push(text(x0 - 8 * S, top + (i + .5) * cell + body * .35, fitWord(ctx.root, t, x0 - 10 * S, body), {"text-anchor": "end", class: "mono " + (mine ? "bold" : "s")})); });
     const strip = outputs(w, A, S); strip.style.position = "absolute"; strip.style.left = xo + "px"; strip.style.top = top + "px";
     return [strip, s("svg", {width: x0 + A + 20 * S + w, height: top + A + 4 * S, style: "position:relative", role: "img", "aria-label": `tile ${n} of ${v.steps.length}` + (here ? `: rows from ${here[0]}, columns from ${here[2]}` : "")}, parts)];
   }
@@ -54,7 +54,7 @@ function picture(ctx) {
   const little = x => x === null ? "–" : x < 1e-5 ? "below 0.00001" : num(x, x < .01 ? 5 : 3);
 
   function paintTiles(W, P, S, wide) {
-    const n = now(), left = wide ? W * (P ? .52 : .54) : W, right = wide ? W - left - (P ? 80 : 40) : W, so = n === v.steps.length ? v.moved[1] : n ? v.steps[n - 1][4] : [0, "0"];
+    const n = now(), left = wide ? W * (P ? .52 : .57) : W, right = wide ? W - left - (P ? 80 : 40) : W, so = n === v.steps.length ? v.moved[1] : n ? v.steps[n - 1][4] : [0, "0"];
     main.style.width = left + "px"; run.style.marginTop = gap(P ? 0 : -3); (wide ? walk : ctx.after).append(aside);
     h1.replaceChildren("Scores ", h("span", {}, P ? "seen a tile at a time" : "seen a tile at a time, and forgotten"));
     stage.replaceChildren(...matrix(left, P, S), P ? "" : h("div", {style: {"margin-top": gap(3)}}, scaleBar(150, ["0", "1"], "exp(score − m); output: low to high")));
