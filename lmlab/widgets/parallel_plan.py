@@ -213,8 +213,9 @@ class ParallelPlan(OnProcesses):
     @property
     def ids(self) -> Tensor:
         """The batch that real processes train on: rows of the town's news, (B, T + 1)."""
-        batch = windows(corpus("town", documents=400, seed=0), self._text_model.tokenizer, T=self._length,
-                        B=self._rows, seed=0).next()  # fmt: skip
+        documents = max(400, self._rows * self._length // 10)  # which have twenty tokens and more, each
+        text = corpus("town", documents=documents, seed=0)
+        batch = windows(text, self._text_model.tokenizer, T=self._length, B=self._rows, seed=0).next()
         return torch.cat([batch.inputs, batch.targets[:, -1:]], 1)
 
     def compute(self) -> ParallelView:

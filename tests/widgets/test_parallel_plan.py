@@ -173,6 +173,7 @@ def test_one_process_is_the_loss_that_the_model_says(w: ParallelPlan, random_mod
     assert loss == pytest.approx(float(-logs.gather(-1, w.ids[:, 1:, None]).mean()), abs=1e-5)
     assert set(gradients) == {name for name, _ in random_model.model.named_parameters()}
     assert w.ids.shape == (8, 9)
+    assert ParallelPlan(random_model, rows=256, length=64).ids.shape == (256, 65)
     assert all(p.grad is None for p in random_model.model.parameters()), "the model is as it was"
 
 
