@@ -29,7 +29,8 @@ def cut_into_groups(weights: Tensor, group_size: GroupSize) -> Cut:
     if given.is_complex() or given.dtype == torch.bool:
         raise ValueError(f"weights must be real numbers, not {given.dtype}: quantize their parts one by one.")
     values = given.float().contiguous()
-    bad = values.numel() - int(values.isfinite().sum())
+    # No NaN or infinity is lost in a sum: where that is finite, a tenth of the time has found them all to be so.
+    bad = 0 if bool(values.sum().isfinite()) else values.numel() - int(values.isfinite().sum())
     if bad:
         raise ValueError(
             f"{bad:,} of {values.numel():,} weights are NaN or infinite and have no nearest level: "

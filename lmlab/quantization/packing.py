@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_WORDS = {4: torch.int16, 2: torch.int32, 1: torch.int64}  # by bits: as many bytes as a byte has codes
+
 
 def packed_size(n_codes: int, bits: int) -> int:
     """Bytes that `n_codes` codes of `bits` bits fill: the only rounding is up to a whole byte at the very end."""
@@ -25,13 +27,13 @@ def pack(codes: Tensor, bits: int) -> Tensor:
     if bits == 8:
         return flat.clone()
     n = flat.numel()
-    if bits in (1, 2, 4):  # whole codes in each byte: no need of wider words
+    if bits in _WORDS:  # whole codes in each byte: a word of as many codes is shifted onto its own first byte
         per_byte = 8 // bits
-        columns = torch.nn.functional.pad(flat, (0, -n % per_byte)).view(-1, per_byte)
-        stream = columns[:, 0].clone()
+        words = torch.nn.functional.pad(flat, (0, -n % per_byte)).view(_WORDS[bits])
+        stream = words.clone()
         for i in range(1, per_byte):
-            stream |= columns[:, i] << (bits * i)
-        return stream
+            stream |= words >> (i * (8 - bits))
+        return stream.to(torch.uint8)
     eight = torch.nn.functional.pad(flat, (0, -n % 8)).view(-1, 8)
     word = torch.zeros(len(eight), dtype=torch.int64, device=flat.device)
     for i in range(8):
