@@ -19,7 +19,7 @@ def tests_figure(rows: Rows, share: float, *, n: int, pool: int) -> dict[str, An
     data = _dots(rows, lambda row: row[1] <= share <= row[2], "holds it", "misses it")
     return {
         "data": data,
-        "layout": _layout(title, share, f"all {pool:,} questions", len(rows), (min(low, 0.02), max(high, 0.98))),
+        "layout": _layout(title, share, f"all {pool:,}<br>questions", len(rows), (min(low, 0.02), max(high, 0.98))),
     }
 
 
@@ -32,7 +32,7 @@ def leads_figure(rows: Rows, lead: float, *, n: int, apart: float, pool: int, na
     data.insert(0, wide | {"line": {"color": "quiet", "width": 9}, "name": "with questions apart"})
     data[0] |= {"hovertemplate": "%{y:.1f} points<extra></extra>"}
     ends = [*(r[1] for r in rows), mine - apart, 0.0], [*(r[2] for r in rows), mine + apart, 0.0]
-    layout = _layout(title, lead, f"all {pool:,} questions", len(rows), (min(ends[0]), max(ends[1])))
+    layout = _layout(title, lead, f"all {pool:,}<br>questions", len(rows), (min(ends[0]), max(ends[1])))
     layout["shapes"].append(_line(0, {"color": "ink", "width": 1.5, "dash": "dash"}))
     layout["yaxis"]["ticksuffix"] = ""
     return {"data": data, "layout": layout}
@@ -102,7 +102,7 @@ def _series(x: Sequence[float], rows: Rows, color: str, name: str, *, symbol: st
 def _layout(title: str, truth: float, said: str, n_tests: int, ends: tuple[float, float]) -> dict[str, Any]:
     room = 0.06 * (ends[1] - ends[0])
     return {
-        "xaxis": {"title": {"text": "test"}, "range": [0, n_tests * 1.2], "showgrid": False, "zeroline": False,
+        "xaxis": {"range": [0, n_tests * 1.2], "showgrid": False, "zeroline": False,
                   "tickvals": [1, *range(10, n_tests + 1, 10)]},
         "yaxis": {"range": [100 * (ends[0] - room), 100 * (ends[1] + room)], "ticksuffix": " %", "zeroline": False},
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},

@@ -36,7 +36,7 @@ from lmlab.widgets._figure import FigureView, FigureWidget
 from lmlab.widgets._style import NARROW, Span, Spans, bold, count, model_name, number, percent, plain, safe_html, spans
 
 DRAWN, COUNTED = 40, 1_000  # tests that are drawn on the page, and those over which coverage is counted
-SHOW = {"one": "one model", "two": "two models", "leaked": "a leaked test"}
+SHOW = {"one": "one model", "two": "two models", "leaked": "a leak"}
 INTERVALS = {"wilson": "Wilson", "naive": "naive"}
 FAMILIES = ("logic", "arithmetic", "facts", "translation")
 QUESTION = {
@@ -105,7 +105,7 @@ def two_view(names: Sequence[str], family: str, rights: Sequence[Right], *, n: i
         said += ["On the whole pool the two are equal."]
     else:
         said += [
-            f"A lead of {_points(whole.difference)} takes about ",
+            f"A lead of {_points(abs(whole.difference))} takes about ",
             bold(f"{needed[0]:,}"),
             " shared questions, or ",
         ]
@@ -208,7 +208,7 @@ class EvaluationError(FigureWidget):
     interval = traitlets.Enum(tuple(INTERVALS), "wilson").tag(
         sync=True, control=Control("segments", "Interval", options=tuple(INTERVALS.items()))
     )
-    again = traitlets.Bool().tag(sync=True, control=Control("button", "Draw other tests", secondary=True))
+    again = traitlets.Bool().tag(sync=True, control=Control("button", "Draw others", secondary=True))
     seed = traitlets.Int(0, min=0).tag(sync=True)
 
     def __init__(
