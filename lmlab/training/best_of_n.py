@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lmlab.data.clock_sums import HOURS, held_out_sums
 from lmlab.training.clock_trial import SampledRows, answer_distribution, sampled_rows, trained_clock
-from lmlab.training.votes import Numbers, best_by_score, pass_at_n, vote_of_draws, vote_of_samples
+from lmlab.training.votes import Numbers, best_by_score, pass_at_n, vote_of_draws, votes_of_samples
 
 N_SUMS, N_SAMPLES = 32, 64
 NS = (1, 2, 4, 8, 16, 32, 64)
@@ -71,6 +71,7 @@ def choose(asked: Asked) -> Chosen:
     """What each way to choose makes of the samples. Pure."""
     answers, right = asked.samples.answers.tolist(), asked.right
     counts = [[row.count(hour) for hour in range(HOURS)] for row in answers]
+    silent = [N_SAMPLES - sum(row) for row in counts]
     hits = [[one == r for one in row] for row, r in zip(answers, right, strict=True)]
     scores = asked.samples.log_probs.tolist()
     B, p = len(right), asked.p_right
@@ -80,8 +81,7 @@ def choose(asked: Asked) -> Chosen:
         return sum(values) / B
 
     return Chosen(
-        vote=tuple(mean([vote_of_samples(c, r, n, N_SAMPLES - sum(c)) for c, r in zip(counts, right, strict=True)])
-                   for n in NS),
+        vote=tuple(float(votes_of_samples(counts, right, n, silent).mean()) for n in NS),
         confident=tuple(mean([best_by_score(s, h, n) for s, h in zip(scores, hits, strict=True)]) for n in NS),
         verifier=tuple(mean([pass_at_n(N_SAMPLES, sum(h), n) for h in hits]) for n in NS),
         exact_vote=tuple(by_sum.mean(1).tolist()),

@@ -46,13 +46,16 @@ def vote_of_samples(counts: Sequence[int], right: int, n: int, n_silent: int = 0
     counts: how many samples gave each answer. n_silent: those that gave none, and do not vote. Ties are broken at
     random.
     """
-    total = sum(counts) + n_silent
+    return float(votes_of_samples([counts], [right], n, [n_silent])[0])
+
+
+def votes_of_samples(counts: Sequence[Sequence[int]], right: Sequence[int], n: int, n_silent: Sequence[int]) -> Numbers:
+    """The same for several questions, sampled equally often: counts (B, V), right and n_silent (B,), to (B,)."""
+    table = np.concatenate((np.asarray(counts, dtype=int), np.asarray(n_silent, dtype=int)[:, None]), 1)
+    total = int(table[0].sum())
     _check_counts(total, n)
-    voted = [i for i, c in enumerate(counts) if c > 0]
-    if right not in voted:
-        return 0.0
-    series = [[float(math.comb(c, k)) for k in range(n + 1)] for c in (*(counts[i] for i in voted), n_silent)]
-    return float(_wins(np.array([series]), [voted.index(right)])[0]) / math.comb(total, n)
+    ways = np.array([[float(math.comb(c, k)) for k in range(n + 1)] for c in range(total + 1)])
+    return _wins(ways[table], right) / float(math.comb(total, n))
 
 
 def vote_of_draws(probabilities: Numbers, right: Sequence[int], n: int) -> Numbers:
@@ -100,6 +103,8 @@ def _product(rest: Numbers, other: Numbers, top: int, z: Numbers, *, tied: int) 
     """Two series multiplied up to the length of the first, (B, V, T) by (B, T): at most `tied` votes, those by z."""
     out = rest * other[:, None, :1]
     for j in range(1, top + 1):
+        if not other[:, j].any():
+            break
         factor = other[:, None, j : j + 1] * (z[None, :, None] if j == tied else 1.0)
         out[:, :, j:] += factor * rest[:, :, : rest.shape[2] - j]
     return out

@@ -78,7 +78,7 @@ def _said(asked: Asked, chosen: Chosen, mine: Asked, n: int) -> Spans:
     if top == right:
         said += [f", the likeliest answer; a vote of {n} finds it ", bold(percent(voted)), "."]
     else:
-        said += [f", but {top} is likelier; a vote of {n} finds it ", bold(percent(voted)), ", and of more less often."]
+        said += [f", but {top} is likelier; a vote of {n} finds it ", bold(percent(voted)), ", one of very many never."]
     return spans(*said)
 
 
@@ -116,9 +116,10 @@ def _by_sum(asked: Asked, chosen: Chosen, mine: Asked, at: int) -> list[dict[str
     is_mode = [top == r for top, r in zip(asked.likeliest, asked.right, strict=True)]
     for name, symbol, wanted in (("right is likeliest", "circle", True), ("another is likelier", "circle-open", False)):
         kept = [i for i, mode in enumerate(is_mode) if mode is wanted]
-        traces.append({**common, "x": [100 * float(asked.p_right[i]) for i in kept], "name": name,
-                       "y": [100 * float(chosen.by_sum[at, i]) for i in kept],
-                       "marker": {"color": "m1", "size": 9, "symbol": symbol, "line": {"width": 2}}})  # fmt: skip
+        marker = {"color": "m1", "size": 9, "symbol": symbol, "line": {"width": 2, "color": "m1"}}
+        places = {"x": [100 * float(asked.p_right[i]) for i in kept],
+                  "y": [100 * float(chosen.by_sum[at, i]) for i in kept]}  # fmt: skip
+        traces.append({**common, **places, "name": name, "marker": marker})
     voted = vote_of_draws(mine.probabilities.numpy(), mine.right, NS[at])
     mark = {"color": "you", "size": 14, "symbol": "diamond", "line": {"color": "ink", "width": 2}}
     place = {"x": [100 * float(mine.p_right[0])], "y": [100 * float(voted[0])]}
@@ -133,7 +134,7 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
     return [
         {**common, "y": [first.count(hour) for hour in hours], "name": "drawn", "marker": {"color": "m1"},
          "hovertemplate": "answer %{x}: %{y} votes"},
-        {**common, "y": [n * float(p) for p in mine.probabilities[0]], "name": "expected",
+        {**common, "y": [n * float(p) if n * p > 0.02 else None for p in mine.probabilities[0]], "name": "expected",
          "hovertemplate": "answer %{x}: %{y:.2f} votes",
          "marker": {"color": "rgba(0,0,0,0)", "line": {"color": "ink", "width": 2}}},
     ]  # fmt: skip
@@ -141,7 +142,7 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
 
 def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.03, "font": {"color": "ink"}}
-    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>Each sum</b>, by a vote of {n}, %"),
+    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b> against one sample, %"),
               ("3", f"<b>{_text(mine)}</b>: {count(n, 'answer')}"))  # fmt: skip
     notes: list[dict[str, Any]] = [
         {**head, "text": text, "xref": f"x{k} domain", "yref": f"y{k} domain"} for k, text in titles
@@ -161,11 +162,11 @@ def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
         "xaxis": {**plain, "type": "log", "domain": [0, 0.42], "tickvals": [k * tokens for k in NS],
                   "ticktext": [str(k * tokens) for k in NS], "title": {"text": "tokens written for one answer (log)"}},
         "yaxis": share,
-        "xaxis2": {**share, "domain": [0.66, 1], "anchor": "y2", "title": {"text": "right with one sample, %"}},
-        "yaxis2": {**share, "domain": [0.6, 1], "anchor": "x2"},
+        "xaxis2": {**share, "domain": [0.66, 1], "anchor": "y2"},
+        "yaxis2": {**share, "domain": [0.58, 1], "anchor": "x2"},
         "xaxis3": {**plain, "domain": [0.66, 1], "anchor": "y3", "tickvals": [0, 6, 12, 18, 23],
                    "range": [-0.7, 23.7]},
-        "yaxis3": {**plain, "domain": [0, 0.27], "anchor": "x3", "range": [0, 1.35 * max(most, 1)], "nticks": 3},
+        "yaxis3": {**plain, "domain": [0, 0.3], "anchor": "x3", "range": [0, 1.35 * max(most, 1)], "nticks": 3},
         "barmode": "overlay",
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "dragmode": False,
@@ -175,7 +176,7 @@ def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _apart(heights: list[float], least: float = 8.0) -> list[float]:
+def _apart(heights: list[float], least: float = 12.0) -> list[float]:
     """The heights of labels, moved so far that none covers another."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed = list(heights)

@@ -15,17 +15,17 @@ function picture(ctx) {
   function paint() {
     const P = ctx.present(), full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1500 : 980), A = beside ? (P ? 560 : 330) : full, held = lines.contains(document.activeElement), was = rows ? rows.at() : [0, 0];
     let before = 0;
-    const parts = v.pieces.map(piece => ({name: piece.name, tokens: piece.tokens.map((t, k) => ({text: t, bytes: 1, start: k, end: k + 1, none: !piece.counts, said: piece.details[k].map(([, words]) => words).join(""), under: under(piece, k, P)}))}));
+    const parts = v.pieces.map((piece, r) => ({name: piece.name, tokens: piece.tokens.map((t, k) => ({text: t, bytes: 1, start: 99 * r + k, end: 99 * r + k + 1, none: !piece.counts, said: piece.details[k].map(([, words]) => words).join(""), under: under(piece, k, P)}))}));
     rows = tokenRows(parts, {at: was, onfocus: (r, k) => { if (!quiet) ctx.say(v.pieces[r].details[k]); }, onblur: () => ctx.say(ctx.view().readout)});
     lines.replaceChildren(...v.pieces.map((piece, r) => {
       rows.els[r].style.cssText = `display:flex;flex-wrap:wrap;row-gap:${P ? 46 : 32}px;padding:3px 2px ${P ? 46 : 32}px;min-width:0`;
       [...rows.els[r].children].forEach((chip, k) => { chip.style.visibility = before + k < shown ? "" : "hidden"; if (piece.by === "host") chip.style.outline = "2px solid var(--ink)", chip.style.outlineOffset = "-2px"; });
       const dim = before >= shown; before += piece.tokens.length;
       return h("div", {"data-by": piece.by, style: {display: "flex", gap: P ? "32px" : "16px", "align-items": "baseline", "min-height": P ? "92px" : "58px", visibility: dim ? "hidden" : ""}},
-        h("span", {class: piece.by === "model" ? "named n1" : piece.by === "you" ? "you" : "", style: {flex: "none", width: P ? "290px" : "148px", "font-weight": 700, "background": piece.by === "you" ? "none" : ""}}, piece.name), rows.els[r]);
+        h("span", {class: piece.by === "model" ? "named n1" : "", style: {flex: "none", width: P ? "312px" : "156px", "font-weight": 700}}, piece.name), rows.els[r]);
     }));
-    h1.replaceChildren("The transcript ", h("span", {}, P ? "hatched: no target of the loss" : "bars: what the model gave each token; hatched: read, but no target of the loss"));
-    h2.replaceChildren("Right answers ", h("span", {}, "by digits of the numbers"));
+    h1.replaceChildren("The transcript ", h("span", {}, P ? "hatched: no target of the loss" : "bars: what the model gave each token; hatched: no target"));
+    h2.replaceChildren("Right answers ", h("span", {}, P ? "by digits" : "by digits of the numbers"));
     aside.style.width = A + "px";
     chart.replaceChildren(shares(A, P)); (beside ? el : ctx.after).append(aside);
     if (held) { quiet = true; rows.focus(); quiet = false; }
@@ -53,10 +53,10 @@ function picture(ctx) {
   }
   function key(e) {
     if (!lines.contains(e.target) || !rows) return false;
-    const [r, k] = rows.at(), to = e.key === "ArrowRight" && k === v.pieces[r].tokens.length - 1 ? [r + 1, 0] : e.key === "ArrowLeft" && k === 0 ? [r - 1, -1] : null;
+    const [r, k] = rows.at(), to = e.key === "ArrowRight" && k === v.pieces[r].tokens.length - 1 ? [r + 1, 0] : e.key === "ArrowLeft" && k === 0 ? [r - 1, -1]  : {ArrowUp: [r - 1, k], ArrowDown: [r + 1, k]}[e.key];
     if (e.key === " ") forward();
-    else if (to && v.pieces[to[0]]) [...rows.els[to[0]].querySelectorAll("[role=option]")].at(to[1]).focus(); // on into the next line
-    else return rows.key(e);
+    else if (to && v.pieces[to[0]]) { const there = [...rows.els[to[0]].querySelectorAll("[role=option]")]; there.at(Math.min(to[1], there.length - 1)).focus(); } // on into the next line
+    else return !!to || rows.key(e);
     return true;
   }
   return {el, draw, key, keys: [["← →", "walk the tokens"], ["↑ ↓", "another writer"], ["Space", "token by token"]], click(name) { if (name !== "play") return false; forward(); return true; }};
