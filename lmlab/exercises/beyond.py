@@ -31,7 +31,7 @@ def _vote(student: Student, answers: Sequence[int | None]) -> None:
 def _clear(student: Student, rng: random.Random) -> None:
     for _ in range(5):
         winner, *others = rng.sample(range(10, 99), 4)
-        answers: list[int | None] = [winner] * rng.randint(3, 5) + [rng.choice(others) for _ in range(2)]
+        answers: list[int | None] = [*[winner] * rng.randint(3, 5), *(rng.choice(others) for _ in range(2))]
         rng.shuffle(answers)
         _vote(student, answers)
     _vote(student, [rng.randint(10, 99)])
