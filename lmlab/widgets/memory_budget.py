@@ -30,7 +30,7 @@ _MARKS = (
 )
 LABELS = {
     "total": "all together", "gpus": "GPUs at least", "peak": "peak of a step", "weights": "weights",
-    "gradients": "gradients", "master": "float32 copy", "moments": "AdamW’s two moments", "activations": "activations",
+    "gradients": "gradients", "master": "float32 copy", "moments": "two moments", "activations": "activations",
     "cache": "keys and values",
 }  # fmt: skip
 SLIDE = {"training": (1.12e12, "the slide: 1.12 TB"), "inference": (140e9, "the slide: 140 GB")}
@@ -140,6 +140,11 @@ def memory_budget_view(plan: Plan, *, quantity: str, measured: MemoryUse | None,
     )  # fmt: skip
 
 
+def billions(config: TransformerConfig) -> float:
+    """A shape's number of weights as its box shows it, in billions; the figures are of the shape itself."""
+    return min(2000.0, max(0.0001, round(float(f"{config.n_params / 1e9:.4g}"), 4)))
+
+
 def measured_value(measured: MemoryUse | None, name: str) -> int | None:
     """The measured bytes of a figure by name, or None where there are none."""
     return getattr(measured, name, None) if measured is not None else None
@@ -212,7 +217,7 @@ class MemoryBudget(Calculator):
         options = {"of": {"options": tuple(names.items())}}
         hidden = () if model is not None else ("measure",)
         if traits.get("of", ALONE) in names and traits.get("of", ALONE) != ALONE:
-            traits["billion_params"] = min(2000.0, self._shape(traits["of"]).n_params / 1e9)
+            traits["billion_params"] = billions(self._shape(traits["of"]))
         super().__init__(options=options, hidden=hidden, **traits)
         self.observe(self._shape_was_chosen, names="of")
         self.observe(self._number_was_turned, names="billion_params")
@@ -231,10 +236,10 @@ class MemoryBudget(Calculator):
 
     def _shape_was_chosen(self, _: Any) -> None:
         if self.of != ALONE:
-            self.billion_params = self._shape(self.of).n_params / 1e9
+            self.billion_params = billions(self._shape(self.of))
 
     def _number_was_turned(self, _: Any) -> None:
-        if self.of != ALONE and abs(self.billion_params * 1e9 - self._shape(self.of).n_params) > 0.5:
+        if self.of != ALONE and self.billion_params != billions(self._shape(self.of)):
             self.of = ALONE
 
     def clicked(self, name: str) -> None:

@@ -50,7 +50,7 @@ def test_random_numbers_of_weights_against_plain_arithmetic():
 def test_a_published_shape_brings_its_cache_and_its_activations():
     w = MemoryBudget(of="Llama 3 70B", use="inference", texts=5, tokens=1000)
     assert figures(w)["cache"] == 5 * 1000 * 327_680
-    assert w.billion_params == pytest.approx(70.553706496)
+    assert w.billion_params == 70.55
     w.use = "training"
     assert figures(w)["gradients"] == 2 * 70_553_706_496
     kept = figures(w)["activations"]
@@ -71,9 +71,9 @@ def test_turning_the_number_leaves_the_shape_and_choosing_a_shape_sets_the_numbe
     w.billion_params = 9.0
     assert (w.of, figures(w)["weights"]) == ("a number of weights", 18e9)
     w.of = "SmolLM2 135M"
-    assert w.billion_params == pytest.approx(0.134515008)
+    assert w.billion_params == 0.1345
     w.reset()
-    assert (w.of, w.billion_params) == ("Llama 3 8B", pytest.approx(8.030261248))
+    assert (w.of, w.billion_params) == ("Llama 3 8B", 8.03)
 
 
 def test_a_live_model_is_measured_beside_its_prediction(town):
