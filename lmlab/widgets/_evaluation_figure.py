@@ -15,7 +15,7 @@ Rows = Sequence[tuple[float, float, float]]
 def tests_figure(rows: Rows, share: float, *, n: int, pool: int) -> dict[str, Any]:
     """A plotly specification: a dot and a bar for each test, those that miss hollow; the pool's share a line in ink."""
     low, high = min(r[1] for r in rows), max(r[2] for r in rows)
-    title = f"<b>Right answers in each of {len(rows)} tests of {n} questions</b>, percent"
+    title = f"<b>Right answers in {len(rows)} tests of {n} questions</b>, percent"
     data = _dots(rows, lambda row: row[1] <= share <= row[2], "holds it", "misses it")
     return {
         "data": data,
@@ -25,7 +25,7 @@ def tests_figure(rows: Rows, share: float, *, n: int, pool: int) -> dict[str, An
 
 def leads_figure(rows: Rows, lead: float, *, n: int, apart: float, pool: int, names: Sequence[str]) -> dict[str, Any]:
     """A plotly specification: the first model's lead in each test; hollow where the interval reaches 0."""
-    title = f"<b>Lead of {plotly_text(names[0])} in each of {len(rows)} tests of {n} questions</b>, points"
+    title = f"<b>Lead of {plotly_text(short(names[0]))} in {len(rows)} tests of {n} questions</b>, points"
     data = _dots(rows, lambda row: not row[1] <= 0 <= row[2], "sees who is ahead", "cannot tell")
     mine = rows[0][0]
     wide = {"type": "scatter", "mode": "lines", "x": [1, 1], "y": [100 * (mine - apart), 100 * (mine + apart)]}
@@ -60,6 +60,11 @@ def leak_figure(points: Sequence[LeakPoint], n: int) -> dict[str, Any]:
         "annotations": [_title("<b>Right answers</b>, percent"), *_ends(points, last)],
     }  # fmt: skip
     return {"data": data, "layout": layout}
+
+
+def short(name: str) -> str:
+    """A model's name as a heading has room for it; the readout has all of it."""
+    return name if len(name) <= 16 else name[:15] + "…"
 
 
 def _ends(points: Sequence[LeakPoint], last: int) -> list[dict[str, Any]]:
@@ -102,7 +107,7 @@ def _series(x: Sequence[float], rows: Rows, color: str, name: str, *, symbol: st
 def _layout(title: str, truth: float, said: str, n_tests: int, ends: tuple[float, float]) -> dict[str, Any]:
     room = 0.06 * (ends[1] - ends[0])
     return {
-        "xaxis": {"range": [0, n_tests * 1.2], "showgrid": False, "zeroline": False,
+        "xaxis": {"range": [0, n_tests * 1.27], "showgrid": False, "zeroline": False,
                   "tickvals": [1, *range(10, n_tests + 1, 10)]},
         "yaxis": {"range": [100 * (ends[0] - room), 100 * (ends[1] + room)], "ticksuffix": " %", "zeroline": False},
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
