@@ -7,6 +7,7 @@ question by question, with the exact expectation beside what was drawn.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from typing import Any
@@ -50,8 +51,8 @@ def best_of_n_view(
         foot=spans(
             mono("ids (B,T) → answers (B,)"),
             f" · {len(asked.sums)} sums that no training showed, {N_SAMPLES} samples each, {tokens} tokens a sample · "
-            f"lines: mean over all ways to pick N of them · ink: exact, from the probability of every answer · "
-            f"temperature {number(temperature)} · ties are broken at random",
+            "lines: mean over all ways to pick N of them · ink: exact, from the probability of every answer · each: "
+            f"one sample across, the vote up · temperature {number(temperature)} · ties are broken at random",
         ),
         labels={"log_n": "Samples N", "log_n:value": str(n)},
         table=[
@@ -142,7 +143,7 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
 
 def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.03, "font": {"color": "ink"}}
-    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b> against one sample, %"),
+    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b>, each sum, %"),
               ("3", f"<b>{_text(mine)}</b>: {count(n, 'answer')}"))  # fmt: skip
     notes: list[dict[str, Any]] = [
         {**head, "text": text, "xref": f"x{k} domain", "yref": f"y{k} domain"} for k, text in titles
@@ -217,15 +218,20 @@ class BestOfN(StoresFacts, FigureWidget):
         super().__init__(**traits)
 
     def compute(self) -> FigureView:
-        sums, steps = read_sum(self.sum), max(20, self.trained // 20 * 20)
+        steps, refusal = max(20, self.trained // 20 * 20), ""
+        try:
+            sums = read_sum(self.sum)
+        except ValueError as error:
+            sums, refusal = held_out_sums()[:1], str(error)  # the picture goes on with a sum that is one
         temperature = round(self.temperature, 2)
         asked, chosen = best_of_n_study(self.way, steps, temperature, self._seed)
         self.asked, self.chosen = asked, chosen
         self.mine = ask(sums, way=self.way, steps=steps, temperature=temperature, seed=self._seed)
-        return best_of_n_view(
+        view = best_of_n_view(
             asked, chosen, self.mine, n=2**self.log_n, way=self.way, steps=steps, temperature=temperature,
             question=self._question,
         )  # fmt: skip
+        return dataclasses.replace(view, readout=spans(refusal)) if refusal else view
 
     @property
     def facts(self) -> Spans:

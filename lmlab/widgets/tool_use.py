@@ -33,6 +33,7 @@ from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, per
 MODELS = {"with": "with a calculator", "without": "without one"}
 HOST_NAMES = {"right": "computes", "wrong": f"adds {WRONG_BY}", "silent": "is silent"}
 PARTS = {"you": "You ask", "model": "The model writes", "host": "The host writes"}
+MOST_BYTES = 40  # of a sum; the rest of the context is for call, result and answer
 SPECIALS = ("<|endoftext|>", "<|pad|>", "<|mask|>", "<|user|>", "<|assistant|>", "<|end|>", "<|call|>", "<|result|>")
 
 
@@ -194,12 +195,19 @@ class ToolUse(StoresFacts, LabWidget):
         return tool_user(tool=self.model == "with", steps=self._steps, seed=self._seed)
 
     def compute(self) -> ToolUseView:
-        asked = self.sum.replace(" ", "").rstrip("=")
+        whole = self.sum.replace(" ", "").rstrip("=")
+        asked = whole
+        while len(asked.encode("utf-8", "replace")) > MOST_BYTES:
+            asked = asked[len(asked) - MOST_BYTES :] if len(asked) > MOST_BYTES else asked[1:]
         self.transcript = said = converse(self.text_model, f"{asked}=", host=self.host)
-        return tool_use_view(
+        view = tool_use_view(
             said, _wanted(asked), stored_tool_use(), host=self.host, model=self.model, asked=_short(asked),
             steps=self._steps, question=self._question,
         )  # fmt: skip
+        if asked == whole:
+            return view
+        cut = f"Only the end of your text fits, {MOST_BYTES} bytes of it. "
+        return dataclasses.replace(view, readout=spans(cut, *view.readout))
 
     @property
     def facts(self) -> Spans:

@@ -14,6 +14,7 @@ TRAINING_SAMPLES = {
         name="Samples N",
         trait="log_n",
         value=5,
+        text="sum",
     ),
     "ToolUse": Sample(
         (

@@ -86,6 +86,9 @@ def test_the_widget_answers_its_controls():
     w.log_n = 5
     w.wait()
     assert "of 32, the vote" in w.sentence
+    w.sum = "🦜 + 1"
+    w.wait()
+    assert w.sentence.startswith("'🦜 + 1' is no sum on this clock")
     w.way = "at once"
     w.wait()
     assert repr(w).startswith("BestOfN: at once: a vote of 64 beats one sample: ")
