@@ -103,7 +103,7 @@ class Test:
 
 
 def repeated_tests(right: Right, n: int, *, repeats: int, seed: int, interval: str = "wilson") -> list[Test]:
-    """Tests of n questions each, drawn from a pool with replacement; `right` (N,) says which the model answers right.
+    """Tests of n questions each, drawn from a pool with replacement; `right` (B,) says which the model answers right.
 
     Raises ValueError for an interval that is neither "wilson" nor "naive".
     """
@@ -175,7 +175,7 @@ def questions(family: str, n: int = POOL, *, seed: int = _POOL_SEED, dialect: st
 
 @torch.no_grad()
 def answered_right(model: TextModel, asked: Sequence[Probe]) -> Right:
-    """Which of these questions (N,) the model answers right: whether it would write the answer, greedily.
+    """Which of these questions (B,) the model answers right: whether it would write the answer, greedily.
 
     Answers of one length after prompts of one length are read together. Raises ValueError for a question longer than
     the model's context.
