@@ -20,8 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmlab.devices import pick_device
-from lmlab.systems.compute import H100_DENSE
+from lmlab.devices import CARDS, pick_device
 from lmlab.systems.fusion import naive_attention_bytes, tiled_attention_bytes
 
 SIDE = 4096  # a matrix of 4,096 × 4,096 float32 numbers is 67 MB: no cache of a laptop holds it
@@ -63,10 +62,10 @@ class Roof:
 
 # Dense bf16 products and memory bandwidth, from the makers' data sheets of the SXM (NVIDIA) and OAM (AMD) cards.
 GPU_ROOFS = {
-    "A100": Roof("A100 80 GB", 312e12, 2.039e12, 2, "NVIDIA A100 data sheet"),
-    "H100": Roof("H100", H100_DENSE, 3.35e12, 2, "NVIDIA H100 data sheet: half of 1,979 TFLOP/s with sparsity"),
-    "H200": Roof("H200", H100_DENSE, 4.8e12, 2, "NVIDIA H200 data sheet"),
-    "MI300X": Roof("MI300X", 1307.4e12, 5.3e12, 2, "AMD Instinct MI300X data sheet"),
+    "A100": Roof("A100 80 GB", CARDS["A100"], 2.039e12, 2, "NVIDIA A100 data sheet"),
+    "H100": Roof("H100", CARDS["H100"], 3.35e12, 2, "NVIDIA H100 data sheet: half of 1,979 TFLOP/s with sparsity"),
+    "H200": Roof("H200", CARDS["H200"], 4.8e12, 2, "NVIDIA H200 data sheet"),
+    "MI300X": Roof("MI300X", CARDS["MI300X"], 5.3e12, 2, "AMD Instinct MI300X data sheet"),
 }
 
 

@@ -17,29 +17,13 @@ import torch
 from torch import nn
 
 from lmlab.data.batches import WindowStream
+from lmlab.devices import CARDS
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.training.loop import train
 from lmlab.training.metrics import MetricPoint
 from lmlab.training.objectives import next_token
 from lmlab.training.state import TrainState
 
-# Dense bf16 products (fp32 sums) in FLOP/s, from the makers' data sheets; where a sheet prints the figure "with
-# sparsity", half of it. A key is words of the name that torch gives the card; the first that fits counts.
-CARDS = {
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989.5e12,
-    "H200": 989.5e12,
-    "GH200": 989.5e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-    "MI300X": 1307.4e12,
-}
 SMALL_WIDTH, MEASURED_WIDTH = 128, 768  # the large product is about a gigaflop, and does not fit the caches
 MEASURED_TIMES = 4
 PATIENCE_SECONDS = 0.25  # for one product

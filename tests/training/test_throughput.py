@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import lmlab as lab
+from lmlab.devices import CARDS
 from lmlab.models.flops import counted_flops
 from lmlab.training import throughput as module
 from lmlab.training.metrics import MetricLog, MetricPoint, read_metrics
 from lmlab.training.run import TrainingRun
-from lmlab.training.throughput import CARDS, Speedometer, flops_per_token, peak_of, throughput
+from lmlab.training.throughput import Speedometer, flops_per_token, peak_of, throughput
 from tests.training.stand_ins import CountingStream, small_model
 
 GPT2 = {"norm": "layer", "position": "learned", "mlp": "gelu", "bias": True}
