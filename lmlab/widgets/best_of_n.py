@@ -143,8 +143,8 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
 
 def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.03, "font": {"color": "ink"}}
-    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b>, each sum, %"),
-              ("3", f"<b>{_text(mine)}</b>: {count(n, 'answer')}"))  # fmt: skip
+    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b>, %"),
+              ("3", f"<b>{_text(mine)}</b>"))  # fmt: skip
     notes: list[dict[str, Any]] = [
         {**head, "text": text, "xref": f"x{k} domain", "yref": f"y{k} domain"} for k, text in titles
     ]
