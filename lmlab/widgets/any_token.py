@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -208,7 +209,7 @@ class AnyToken(Trains):
     def __init__(self, *, steps: int = STEPS, question: str = "", **traits: Any) -> None:
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 2_000:
             raise ValueError(f"steps is {steps!r}; give a whole number from 1 to 2,000, such as {STEPS}.")
-        self._steps = steps
+        self._steps, self._making = steps, threading.Lock()
         scene = scenes(1, seed=3)[0]
         self._first_sky = list(traits.pop("sky", scene.sky))
         traits.setdefault("goal", THINGS[scene.goal])
@@ -225,13 +226,14 @@ class AnyToken(Trains):
     @property
     def trial(self) -> AnyTokenTrial:
         """The model as it is now: `.model`, `.points`."""
-        if self._trial is None:
-            self._trial = AnyTokenTrial(seed=self.seed, steps=self._steps)
-        return self._trial
+        with self._making:  # the training asks for it as well, and both must get the same
+            if self._trial is None:
+                self._trial = AnyTokenTrial(seed=self.seed, steps=self._steps)
+            return self._trial
 
     def rounds(self) -> Iterator[None]:
         """Twenty steps at a time."""
-        self._trial = trial = AnyTokenTrial(seed=self.seed, steps=self._steps)
+        trial = self.trial
         yield
         while not trial.is_over:
             trial.advance(20, self.goes_on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 
 import pytest
 import torch
@@ -108,3 +109,22 @@ def test_it_waits_starts_over_and_resets() -> None:
     assert w.trial.points[-1].step == 0
     with pytest.raises(ValueError, match="whole number from 1 to 2,000"):
         AnyToken(steps=0)
+
+
+def test_who_asks_for_the_model_while_it_begins_gets_the_one_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lmlab.widgets import any_token as module
+
+    made: list[AnyTokenTrial] = []
+
+    def slowly(**settings: int) -> AnyTokenTrial:
+        time.sleep(0.1)
+        made.append(AnyTokenTrial(**settings))
+        return made[-1]
+
+    w = AnyToken(steps=2)
+    monkeypatch.setattr(module, "AnyTokenTrial", slowly)
+    w.train()
+    seen = w.trial
+    w.wait()
+    assert made == [seen]
+    assert w.trial.points[-1].step == 2
