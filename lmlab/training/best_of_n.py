@@ -50,7 +50,8 @@ class Asked:
 @dataclass(frozen=True)
 class Chosen:
     """Shares of right answers for each of NS, in the mean over all sums: by vote, by confidence and by a verifier, of
-    the samples drawn; by vote and by a verifier as the exact distribution has it; and the exact vote by sum, a row for each of NS."""
+    the samples drawn; by vote and by a verifier as the exact distribution has it; and the exact vote by sum, a row for
+    each of NS."""
 
     vote: tuple[float, ...]
     confident: tuple[float, ...]
