@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -139,8 +140,15 @@ def wait_for(log: Path, pattern: str, server: subprocess.Popen, seconds: float =
 
 def ask(port: str, token: str, path: str) -> dict:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", headers={"Authorization": f"token {token}"})
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.load(response)
+    end = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return json.load(response)
+        except urllib.error.URLError as refused:  # Jupyter prints the address a moment before it listens there
+            if not isinstance(refused.reason, ConnectionRefusedError) or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def listening_addresses(pid: int) -> set[str]:

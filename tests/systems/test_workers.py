@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -99,6 +100,15 @@ def test_one_that_is_silent_is_given_up_in_time(team):
     assert gone(pids)
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C raises, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_an_interrupt_ends_the_call_and_leaves_the_next_one_working(team):
     pids = tuple(answer.words["pid"] for answer in say(team, "a", "b"))
     threading.Timer(0.5, _thread.interrupt_main).start()
