@@ -149,7 +149,6 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.distillation import distill as distill
     from lmlab.training.distillation_study import DistillationTrial as DistillationTrial
     from lmlab.training.distillation_study import stored_distillation as stored_distillation
-    from lmlab.training.evaluation_error import wilson_interval as wilson_interval
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -170,6 +169,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.scaling_study import best_of_each_budget as best_of_each_budget
     from lmlab.training.scaling_study import held_out_runs as held_out_runs
     from lmlab.training.scaling_study import stored_sweep as stored_sweep
+    from lmlab.training.shares import wilson_interval as wilson_interval
     from lmlab.training.state import TrainState as TrainState
     from lmlab.training.tool_use import converse as converse
     from lmlab.training.tool_use import stored_tool_use as stored_tool_use
@@ -274,7 +274,7 @@ _HOME = {
     "DistillationTrial": "lmlab.training.distillation_study",
     "stored_distillation": "lmlab.training.distillation_study",
     # how sure one is of a score
-    "wilson_interval": "lmlab.training.evaluation_error",
+    "wilson_interval": "lmlab.training.shares",
     # what is no word
     "patchify": "lmlab.data.any_tokens",
     "Codebook": "lmlab.data.any_tokens",

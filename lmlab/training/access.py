@@ -25,13 +25,13 @@ from lmlab.models.linear import quantize_model
 from lmlab.models.transformer import Transformer
 from lmlab.text_model import TextModel
 from lmlab.tokenizer.bpe import RESERVED_SPECIALS, train_bpe
-from lmlab.training.few_shot import Share
 from lmlab.training.loop import train
 from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.post_training import speaking
 from lmlab.training.recipes import Recipe, read_recipe
 from lmlab.training.refusal_rounds import guarded_assistant, plain_refusals, unguarded
+from lmlab.training.shares import Share
 from lmlab.training.state import TrainState
 
 N_ANSWERS = 200  # bought from the API to estimate one probability

@@ -19,7 +19,7 @@ from lmlab.data.town.questions import IDLE
 from lmlab.data.town.refusals import is_refusal
 from lmlab.sampling import Sampler, generate_batch
 from lmlab.text_model import TextModel
-from lmlab.training.few_shot import Share
+from lmlab.training.shares import Share
 
 MAX_ANSWER_TOKENS = 40
 #: The words with which a question of the town begins, and no answer does.

@@ -4,8 +4,7 @@ A score is a share of n questions, and other questions would have given another 
 a model of ours and a pool of questions so large that what it can do is known: so whether an interval holds what it
 should is counted, not believed. Lecture: "evaluation", named there among what is not covered.
 
-Sources: Wilson 1927 (the interval); Brown, Cai and DasGupta 2001 (why not the naive one); Miller 2024, "Adding error
-bars to evals", arXiv 2411.00640 (the same questions for both models).
+Source: Miller 2024, "Adding error bars to evals", arXiv 2411.00640 (the same questions for both models).
 """
 
 from __future__ import annotations
@@ -29,53 +28,16 @@ from lmlab.data.town.probes import Probe, probes
 from lmlab.data.town.town import FAMILIES
 from lmlab.text_model import TextModel
 from lmlab.training.optimizer import OptimizerSettings
+from lmlab.training.shares import LEVEL, Interval, naive_interval, wilson_interval
 from lmlab.training.state import TrainState
 from lmlab.training.trial import Trial
 
 POOL = 1_000  # questions on which what a model can do is known
-LEVEL = 0.95
 LEAK_STEPS, LEAK_EVERY, LEAK_B = 20, 5, 25
 LEAK_SETTINGS = OptimizerSettings(lr=1e-3, warmup=5)
 _BATCH = 64
 _POOL_SEED = 2_026_160  # no other test of the town's questions draws from this seed
-Interval = tuple[float, float]
 Right = npt.NDArray[np.bool_]
-
-
-def wilson_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
-    """The shares that n_right of n does not speak against: where a score test at this level would not reject them.
-
-    >>> low, high = wilson_interval(8, 10)
-    >>> f"{low:.3f} {high:.3f}"
-    '0.490 0.943'
-
-    Raises ValueError for counts that cannot be, and for a level outside 0 to 1. Source: Wilson 1927.
-    """
-    z = _checked(n_right, n, level)
-    share, rest = n_right / n, z * z / n
-    middle = (share + rest / 2) / (1 + rest)
-    half = z / (1 + rest) * math.sqrt(share * (1 - share) / n + rest / (4 * n))
-    # Rounding would leave 1e-17 where the formula says 0.
-    return (0.0 if n_right == 0 else middle - half), (1.0 if n_right == n else middle + half)
-
-
-def naive_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
-    """Share ± z standard errors, estimated from the same n answers: no width at all where all of them are right.
-
-    Raises ValueError as `wilson_interval` does.
-    """
-    z = _checked(n_right, n, level)
-    share = n_right / n
-    half = z * math.sqrt(share * (1 - share) / n)
-    return share - half, share + half
-
-
-def _checked(n_right: int, n: int, level: float) -> float:
-    if not (n >= 1 and 0 <= n_right <= n):
-        raise ValueError(f"{n_right} right of {n} cannot be: give 0 to n right answers of at least one question.")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level!r}: give a share between 0 and 1, such as 0.95.")
-    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 INTERVALS: dict[str, Callable[[int, int], Interval]] = {"wilson": wilson_interval, "naive": naive_interval}

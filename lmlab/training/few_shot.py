@@ -8,7 +8,6 @@ is trained here. Source of the task: Brown et al. 2020, arXiv 2005.14165; of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -23,45 +22,9 @@ from lmlab.models.trace import Trace
 from lmlab.models.transformer import Transformer
 from lmlab.text_model import TextModel
 from lmlab.training.option_scores import log_probs_of_options
+from lmlab.training.shares import Share
 
 COPIER = 1 / 3  # the share of its attention from which a head counts as one that copies
-
-
-@dataclass(frozen=True)
-class Share:
-    """`hits` of `n`, a tie between m options counting 1/m, with the 95 % interval of Wilson (1927).
-
-    >>> at_most = Share(20, 20)
-    >>> at_most.share, round(at_most.low, 2), at_most.high
-    (1.0, 0.84, 1.0)
-    """
-
-    hits: float
-    n: int
-
-    @property
-    def share(self) -> float:
-        return self.hits / self.n
-
-    @property
-    def low(self) -> float:
-        return max(0.0, self._middle - self._half)
-
-    @property
-    def high(self) -> float:
-        return min(1.0, self._middle + self._half)
-
-    _z = 1.959964
-
-    @property
-    def _middle(self) -> float:
-        z2 = self._z**2
-        return (self.hits + z2 / 2) / (self.n + z2)
-
-    @property
-    def _half(self) -> float:
-        p, z2 = self.share, self._z**2
-        return self._z / (self.n + z2) * math.sqrt(self.n * p * (1 - p) + z2 / 4)
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from lmlab.text_model import TextModel
 from lmlab.tokenizer.chat_template import default_template
 from lmlab.tokenizer.tokenizer import Tokenizer
 from lmlab.training.answer_scores import answers
-from lmlab.training.few_shot import Share
 from lmlab.training.loop import train
 from lmlab.training.objectives import next_token
 from lmlab.training.optimizer import OptimizerSettings
 from lmlab.training.post_training import speaking
+from lmlab.training.shares import Share
 from lmlab.training.state import TrainState
 
 FORMS = tuple(ATTACKS)

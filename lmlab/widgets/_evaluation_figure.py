@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lmlab.training.evaluation_error import LeakPoint, wilson_interval
+from lmlab.training.evaluation_error import LeakPoint
+from lmlab.training.shares import wilson_interval
 from lmlab.widgets._figure import plotly_text
 
 HEIGHT = 360

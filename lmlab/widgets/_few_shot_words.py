@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lmlab.data.few_shot import FewShotPrompt
 from lmlab.text_model import TextModel
-from lmlab.training.few_shot import Answered, Share
+from lmlab.training.few_shot import Answered
+from lmlab.training.shares import Share
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, percent, spans, visible
 
 LABELS = {"drawn": "as drawn", "shuffled": "shuffled"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lmlab.training.few_shot import Share
 from lmlab.training.refusal_rounds import HARMLESS_ROW, Exchange, Round, share_of
+from lmlab.training.shares import Share
 from lmlab.widgets._style import NARROW, Span, Spans, bold, count, mono, spans
 
 CLOSED, OPEN = 0.75, 0.25  # shares refused from which on a way counts as closed, and up to which as open

@@ -12,8 +12,8 @@ from typing import Any
 from lmlab.data.town.tasks import TASK_FAMILIES, Task, town_tasks
 from lmlab.models.transformer import Transformer
 from lmlab.text_model import TextModel
-from lmlab.training.few_shot import Share
 from lmlab.training.multitask_study import STEPS, TASKS, Pair, mean, mean_and_error, stored_pairs, train_pair
+from lmlab.training.shares import Share
 from lmlab.training.task_scores import a_character, tasks_log_probs, wins
 from lmlab.widgets._base import sentence_of
 

@@ -17,7 +17,6 @@ import traitlets
 
 from lmlab.data.town.tables import THINGS
 from lmlab.text_model import TextModel
-from lmlab.training.few_shot import Share
 from lmlab.training.refusal_rounds import (
     FORMS,
     HARMLESS_ROW,
@@ -28,6 +27,7 @@ from lmlab.training.refusal_rounds import (
     first_round,
     patched_round,
 )
+from lmlab.training.shares import Share
 from lmlab.widgets._base import Control, View
 from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._refusal_words import cell_said, facts_of, own_said, rest_said

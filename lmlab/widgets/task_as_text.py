@@ -15,7 +15,7 @@ import traitlets
 
 from lmlab.data.town.tasks import N_TASKS, TASK_FAMILIES, Task, space_between, town_tasks
 from lmlab.text_model import TextModel
-from lmlab.training.few_shot import Share
+from lmlab.training.shares import Share
 from lmlab.training.task_scores import option_log_probs
 from lmlab.widgets._base import Control, LabWidget, View
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, visible

@@ -21,12 +21,11 @@ from lmlab.training.evaluation_error import (
     coverage,
     draws,
     leak,
-    naive_interval,
     questions,
     questions_needed,
     repeated_tests,
-    wilson_interval,
 )
+from lmlab.training.shares import naive_interval, wilson_interval
 
 
 def early() -> lab.TextModel:

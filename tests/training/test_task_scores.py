@@ -10,8 +10,8 @@ import torch
 import lmlab as lab
 from lmlab.data.town.tasks import TASK_FAMILIES, space_between, town_tasks
 from lmlab.training import multitask_study
-from lmlab.training.few_shot import Share
 from lmlab.training.multitask_study import STEPS, TASKS, Pair, mean, mean_and_error, stored_pairs, train_pair
+from lmlab.training.shares import Share
 from lmlab.training.task_scores import a_character, option_log_probs, tasks_log_probs, wins
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import lmlab as lab
 from lmlab.data.few_shot import MOST, few_shot_prompts, few_shot_task
-from lmlab.training.few_shot import Answered, Share, answered, copying_heads, copying_scores, option_log_probs, silenced
+from lmlab.training.few_shot import Answered, answered, copying_heads, copying_scores, option_log_probs, silenced
+from lmlab.training.shares import Share
 from lmlab.widgets import FewShot
 from lmlab.widgets._few_shot_words import facts_of, said
 
