@@ -329,7 +329,7 @@ SAMPLES = {
     "Openness": Sample(
         (
             "lab.widgets.Openness(random)",
-            'lab.widgets.Openness(random, prompt="the goose", page="open-weight")',
+            'lab.widgets.Openness(random, prompt="the goose", at=[2, 1])',
             'lab.widgets.Openness(hostile, prompt="<b>who</b>?", seed=3)',
         ),
         name="prompt",

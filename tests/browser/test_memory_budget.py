@@ -82,7 +82,7 @@ def test_keys_walk_the_parts_and_the_mark_stands_where_the_logarithm_says(page):
     here = middle(widget.root.locator('svg path[fill="var(--m1)"]'))
     assert (ticks[1] - here) / (ticks[1] - ticks[0]) == pytest.approx(math.log10(140e9 / 1e4) / 11, abs=0.01)
     widget.press("End")
-    widget.expect_readout("two moments: 560")
+    widget.expect_readout("Two moments: 560")
 
 
 def test_a_measured_step_stands_beside_its_prediction(page):
