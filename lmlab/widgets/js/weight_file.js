@@ -74,7 +74,7 @@ function picture(ctx) {
     left.style.width = W + "px";
     ctx.input("row").box.style.flexBasis = P ? "340px" : "240px"; ctx.input("tensor").el.style.width = P && !aside ? "340px" : "";
     (P && !aside ? ctx.after : el).append(right); // on a small projector the numbers stand below the sentence
-    const range = ctx.input("row").focus; range.max = ctx.input("row").spec.max = v.n_rows - 1; ctx.input("row").show(v.row);
+    const range = ctx.input("row").focus; range.max = ctx.input("row").spec.max = v.n_rows - 1; ctx.input("row").show(Math.min(ctx.get("row"), v.n_rows - 1)); // not the answer's row: a drag may be past it
     const focused = items.indexOf(document.activeElement);
     areas(W); values(aside ? (P ? 320 : Math.min(232, rest * .44)) : Math.min(232, rest * .45)); cost(Math.min(rest, P ? 700 : 480));
     if (focused >= 0) items[names.indexOf(v.tensor)].focus({preventScroll: true});
