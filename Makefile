@@ -53,7 +53,7 @@ by-hand: install-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m by_hand -n $(WORKERS)
 
 # What failed is tried once more, alone: two browsers on two busy cores miss a beat now and then.
-BROWSER_TESTS := LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser
+BROWSER_TESTS := LMLAB_NO_PICTURES=1 $(TEST_ENV) $(BIN)/python -m pytest tests/browser -m "not by_hand"
 browser: install-dev
 	$(BIN)/python -m tests.browser.find_chromium
 	$(BROWSER_TESTS) -n $(BROWSERS) --dist loadscope --no-loadscope-reorder || \
