@@ -74,7 +74,7 @@ def test_teaching_a_text_leaves_the_model_itself_alone(town: lab.TextModel) -> N
     assert acc.loss_of(town, text) == before
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_refusals_are_undone_by_whoever_has_the_weights(town: lab.TextModel) -> None:
     guarded = guarded_assistant(town)
     assert plain_refusals(guarded).share > 0.8
