@@ -91,7 +91,7 @@ def lloyd_max(values: Tensor, n_levels: int, weights: Tensor | None = None) -> T
     more than others. Sources: Lloyd 1957 (printed 1982); Max 1960; the start, Panter and Dite 1951.
     """
     given = values.reshape(-1).cpu().numpy()
-    order = np.argsort(given, kind="stable") if weights is not None else None
+    order = np.argsort(given) if weights is not None else None
     x = (np.sort(given) if order is None else given[order]).astype(np.float64)
     distinct = x[np.concatenate(([True], np.diff(x) > 0))]
     if len(distinct) <= n_levels:
