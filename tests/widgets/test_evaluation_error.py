@@ -12,7 +12,7 @@ import lmlab as lab
 from lmlab.training.evaluation_error import LeakPoint, draws, wilson_interval
 from lmlab.widgets import EvaluationError
 from lmlab.widgets._evaluation_figure import leak_figure
-from lmlab.widgets.evaluation_error import COUNTED, DRAWN, one_view, two_view
+from lmlab.widgets._evaluation_view import COUNTED, DRAWN, one_view, two_view
 from tests.widgets.test_induction_heads import without_themed_colors
 
 
