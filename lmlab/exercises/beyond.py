@@ -13,6 +13,7 @@ from torch import Tensor
 from lmlab.exercises.expect import Wrong, describe, number, show
 from lmlab.exercises.registry import Check, Exercise
 from lmlab.exercises.student import Student
+from lmlab.training.shares import wilson_interval
 
 # ---------------------------------------------------------------- vote
 
@@ -75,18 +76,13 @@ _VOTE = Exercise(
 
 # ---------------------------------------------------------------- interval
 
-_Z = 1.96
-
-
 def _interval(student: Student, right: int, n: int) -> None:
     value = student(right, n)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise Wrong(f"expected two numbers, the lower end and the upper, got {describe(value)}.")
     found = [number(one) for one in value]
-    p, shrink = right / n, 1 + _Z**2 / n
-    middle = (p + _Z**2 / (2 * n)) / shrink
-    half = _Z / shrink * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    if not all(math.isclose(a, b, abs_tol=2e-4) for a, b in zip(found, (middle - half, middle + half), strict=True)):
+    wanted = wilson_interval(right, n)
+    if not all(math.isclose(a, b, abs_tol=2e-4) for a, b in zip(found, wanted, strict=True)):
         raise Wrong(f"for {right} right of {n} yours gave {show(found)}.")
 
 

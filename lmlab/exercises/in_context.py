@@ -8,6 +8,7 @@ import random
 from lmlab.exercises.expect import Wrong, describe, number, show
 from lmlab.exercises.registry import Check, Exercise
 from lmlab.exercises.student import Student
+from lmlab.training.shares import wilson_interval
 
 _SOURCES = "cheese goose moss otter pepper spoon tortoise umbrella walrus yak".split()
 _TARGETS = "brol dof fromp jik krax lil mip oom pim quam".split()
@@ -115,19 +116,12 @@ _CHOICE = Exercise(
 # ---------------------------------------------------------------- interval
 
 
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    z, p = 1.96, right / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
-
-
 def _interval(student: Student, right: int, n: int) -> None:
     value = student(right, n)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise Wrong(f"expected two numbers, low and high, got {describe(value)}.")
     low, high = (number(x) for x in value)
-    wanted = _wilson(right, n)
+    wanted = wilson_interval(right, n)
     if not (math.isclose(low, wanted[0], abs_tol=1e-3) and math.isclose(high, wanted[1], abs_tol=1e-3)):
         raise Wrong(f"for {right} right of {n} yours gave {show(low)} to {show(high)}.")
 
