@@ -22,12 +22,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import psutil
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
 MODULE = "lmlab.systems.parallel"
-MOST = 16  # processes: each holds torch, some 200 MB
+MOST = 16  # processes
+WORKER_BYTES = 200_000_000  # which each takes for torch alone
+KILLED = -9  # SIGKILL, as a return code
 _HEAD = struct.Struct(">QQ")  # bytes of JSON, bytes of safetensors
 
 
@@ -112,7 +115,13 @@ class Workers:
     def check(self, n: int) -> None:
         """Raise ValueError, in one sentence, for more processes than this machine can have."""
         if n > MOST:
-            raise ValueError(f"{n} processes would need {0.2 * n:.0f} GB here: choose n_processes of at most {MOST}.")
+            raise ValueError(f"{n} processes are too many for one machine: choose n_processes of at most {MOST}.")
+        needed, free = WORKER_BYTES * (n - len(self._workers)), psutil.virtual_memory().available
+        if needed > free:
+            raise ValueError(
+                f"{n} processes need {needed / 1e9:.1f} GB more and this machine has {free / 1e9:.1f} GB free: choose "
+                "fewer processes, or close other notebooks."
+            )
         there = torch.cuda.device_count() if self.device == "cuda" else n
         if n > there:
             raise ValueError(f"{n} processes need a GPU each and this machine has {there}: use Workers() on CPUs.")
@@ -142,7 +151,9 @@ class Workers:
                 raise
 
     def close(self) -> None:
-        """End the processes. The team can be used again: it starts new ones."""
+        """End the processes, whatever they are doing. The team can be used again: it starts new ones."""
+        for worker in tuple(self._workers):  # a call under way then ends too: at exit nobody waits for it
+            worker.process.kill()
         with self._lock:
             self._end()
 
@@ -161,7 +172,10 @@ class Workers:
             self._end()  # one was ended between two calls, and the others are connected to it
         # All are started before any is waited for: importing torch takes a second or two, side by side.
         while len(self._workers) < n:
-            self._workers.append(_Worker(self.module))
+            try:
+                self._workers.append(_Worker(self.module))
+            except OSError as error:
+                raise WorkersFailed(f"This machine starts no more processes ({error}): ask for fewer.") from error
 
     def _meeting_place(self, n: int) -> str:
         """The file through which n processes find each other; a new one whenever others are to meet."""
@@ -179,14 +193,14 @@ class Workers:
                 rank, answer = answers.get(timeout=0.1)  # in slices, so that an interrupt reaches the cell everywhere
             except queue.Empty:
                 if time.monotonic() > end:
-                    late = [rank + 1 for rank in range(n) if rank not in got]
+                    late = [rank for rank in range(n) if rank not in got]
                     raise WorkersFailed(failed or _too_late(late, n, self.timeout)) from None
                 continue
             if answer is None:
-                raise WorkersFailed(f"Process {rank + 1} of {n} {self._workers[rank].last_words()}")
+                raise WorkersFailed(f"Process {rank} of {n} {self._workers[rank].last_words()}")
             if "error" in answer.words and not failed:
                 # Where one dies, the others lose their connection, and may say so first: the dead has the reason.
-                failed = f"Process {rank + 1} of {n}: {answer.words['error']}"
+                failed = f"Process {rank} of {n}: {answer.words['error']}"
                 end = min(end, time.monotonic() + 1.0)
             got[rank] = answer
         if failed:
@@ -205,8 +219,8 @@ class Workers:
 
 def _too_late(late: list[int], n: int, seconds: float) -> str:
     return (
-        f"Of {n} processes, {', '.join(map(str, late))} had no answer after {seconds:g} seconds and all were ended: "
-        "call again, with a smaller batch where this happens twice."
+        f"Processes {', '.join(map(str, late))} of {n} had no answer after {seconds:g} seconds and all were ended: call "
+        "again, with a smaller batch where this happens twice."
     )
 
 
@@ -246,8 +260,10 @@ class _Worker:
             self.process.wait(5.0)
         self._said.seek(0)
         lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        because = f" ({lines[-1][:200]})" if lines else ""
-        return f"ended in the middle of its work, code {self.process.returncode}{because}: call again, for new ones."
+        code = self.process.returncode
+        because = lines[-1][:200] if lines else "killed, as a system without memory does" if code == KILLED else ""
+        because = f" ({because})" if because else ""
+        return f"ended in the middle of its work, code {code}{because}: call again, for new ones."
 
     def end(self) -> None:
         """Kill it and wait for that."""
@@ -263,8 +279,6 @@ def _loopback() -> dict[str, str]:
     """Gloo asks a name server for this machine's address, which a laptop without a network has not: say it."""
     if os.name == "nt" or "GLOO_SOCKET_IFNAME" in os.environ:
         return {}
-    import psutil
-
     names = [name for name, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found)]
     return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
