@@ -219,8 +219,8 @@ class Workers:
 
 def _too_late(late: list[int], n: int, seconds: float) -> str:
     return (
-        f"Processes {', '.join(map(str, late))} of {n} had no answer after {seconds:g} seconds and all were ended: call "
-        "again, with a smaller batch where this happens twice."
+        f"Processes {', '.join(map(str, late))} of {n} had no answer after {seconds:g} seconds, so all were ended: "
+        "call again, with a smaller batch where this happens twice."
     )
 
 

@@ -13,6 +13,7 @@ from lmlab.widgets._style import MINUS, NARROW, Span, Spans, bold, count, mono, 
 if TYPE_CHECKING:
     from lmlab.widgets.parallel_plan import Measured
 
+NEAR_GRADIENTS = 10 * NEAR  # of all of them together, relative
 SPEED = 1e12  # operations a second of a predicted process: a round assumption
 PLANS = {"data": "data", "pipeline": "pipeline", "tensor": "tensor"}
 ORDERS = {"gpipe": "GPipe", "1f1b": "1F1B"}
@@ -93,16 +94,22 @@ def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
     sent = f"{count(timeline.messages, 'message')}, {n_bytes(timeline.bytes)}"
     if found is None:
         return [f" {sent}."] if timeline.messages else []
-    real = found.timeline
+    real, p = found.timeline, found.timeline.n_processes
+    loss, gradients = found.loss_difference, found.gradient_difference
     if (real.messages, real.bytes) == (timeline.messages, timeline.bytes):
-        said: list[str | Span] = [f" {count(real.n_processes, 'real process', 'real processes')} sent ", bold(sent)]
-        said += [", as predicted"]
+        counted, as_predicted = sent, "as predicted"
     else:
-        said = [f" Real processes sent {count(real.messages, 'message')}, {n_bytes(real.bytes)}, not {sent}"]
-    same = found.loss_difference <= NEAR
-    said += ["; their loss is that of one process" if same else f"; their loss is off by {tiny(found.loss_difference)}"]
-    said += [f", their gradients within {tiny(found.gradient_difference)}. They idled ", bold(share(real.idle))]
-    return [*said, f"; without messages, at the speed that each computed, {share(found.unequal)}."]
+        counted, as_predicted = f"{count(real.messages, 'message')}, {n_bytes(real.bytes)}", f"not {sent}"
+    if loss <= NEAR and gradients <= NEAR_GRADIENTS:
+        equal = "loss and gradients are those of one process"
+    else:
+        equal = f"loss is off by {tiny(loss)}, gradients by {tiny(gradients)}"
+    turns = f" They took turns on {count(found.cores, 'core')}." if p > found.cores else ""
+    return [
+        f" {count(p, 'real process', 'real processes')} sent ", bold(counted), f", {as_predicted}; {equal}. ",
+        "They idled " if p > 1 else "It idled ", bold(share(real.idle)),
+        f", with free messages {share(found.unequal)}.{turns}",
+    ]  # fmt: skip
 
 
 def rows_of(timeline: Timeline, idles: float, seconds: float, found: Measured | None) -> list[list[str]]:
@@ -141,7 +148,7 @@ def facts_of(setting: Setting, timeline: Timeline, found: Measured | None) -> Sp
         return spans(f"{told}{count(timeline.messages, 'message')}; not run yet")
     real = found.timeline
     counts = (real.messages, real.bytes) == (timeline.messages, timeline.bytes)
-    loss, gradients = found.loss_difference <= NEAR, found.gradient_difference <= 10 * NEAR
+    loss, gradients = found.loss_difference <= NEAR, found.gradient_difference <= NEAR_GRADIENTS
     return spans(
         f"{setting.plan} on {p} real: one process’s loss: {loss}, gradients: {gradients}; counts as predicted: {counts}"
     )

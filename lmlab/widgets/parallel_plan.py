@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lmlab.data.batches import windows
 from lmlab.data.corpus import corpus
+from lmlab.devices import n_cores
 from lmlab.models.transformer import Transformer
 from lmlab.systems.sharding import ParallelResult, data_parallel, pipeline_parallel, tensor_parallel
 from lmlab.systems.simulation import simulated_step
@@ -50,13 +51,15 @@ MOST_PROCESSES, MOST_PARTS = 8, 32
 class Measured:
     """What real processes did: their timeline, and how far loss and gradients (relative) are from one process's.
 
-    unequal: the idle share that is predicted for a free network from what each process really computed.
+    unequal: the idle share that is predicted for a free network from what each process really computed. cores: of this
+    machine; more processes than that take turns.
     """
 
     timeline: Timeline
     loss_difference: float
     gradient_difference: float
     unequal: float
+    cores: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ def measure(model: Transformer, ids: Tensor, setting: Setting) -> Measured:
     off = sum(float((result.gradients[name] - g).square().sum()) for name, g in gradients.items())
     size = sum(float(g.square().sum()) for g in gradients.values())
     relative = (off / size) ** 0.5 if size else off
-    return Measured(result.timeline, abs(result.loss - loss), relative, result.predicted.idle)
+    return Measured(result.timeline, abs(result.loss - loss), relative, result.predicted.idle, n_cores())
 
 
 class ParallelPlan(OnProcesses):

@@ -190,8 +190,9 @@ ENDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
-def test_nothing_outlives_a_notebook_that_ends(end):
-    with subprocess.Popen([sys.executable, "-c", PARENT + ENDS[end]], stdout=subprocess.PIPE) as parent:
+def test_nothing_outlives_a_notebook_that_ends(end, tmp_path):
+    command, there = [sys.executable, "-c", PARENT + ENDS[end]], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=there) as parent:
         assert parent.stdout is not None
         pids = tuple(map(int, parent.stdout.readline().split()))
         assert len(pids) == 2

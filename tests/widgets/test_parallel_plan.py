@@ -155,13 +155,21 @@ def test_what_processes_say_is_held_against_one_process(w: ParallelPlan, monkeyp
     assert len(repr(w)) <= 110
     assert len(w.shown.lanes) == 2
     assert np.array_equal(sent(w, 0), sent(w, 1))
-    assert f"They idled 20{NARROW}%; without messages, at the speed that each computed, 20{NARROW}%." in w.sentence
+    assert f"They idled 20{NARROW}%, with free messages 20{NARROW}%." in w.sentence
     for wrong, expected in (({"loss": 0.1}, (False, True, True)), ({"gradient": 0.1}, (True, False, True)),
                             ({"messages": -1}, (True, True, False))):  # fmt: skip
         found["now"] = answer(w, **wrong)
         w.run().wait()
         assert repr(w) == said.format(*expected)
-    assert "Real processes sent 11 messages" in w.sentence
+    assert "2 real processes sent 11 messages" in w.sentence
+    assert "not 12 messages" in w.sentence
+    found["now"] = answer(w, loss=0.1)
+    w.run().wait()
+    assert "as predicted; loss is off by 0.100, gradients by exactly 0." in w.sentence
+    assert "turns" not in w.sentence
+    monkeypatch.setattr("lmlab.widgets.parallel_plan.n_cores", lambda: 1)
+    w.run().wait()
+    assert "They took turns on 1 core." in w.sentence
     w.micro_batches = 3
     assert w.measured_now is None, "another state has not been measured"
     assert len(w.shown.lanes) == 1
