@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lmlab.training.evaluation_error import LeakPoint
-from lmlab.training.shares import wilson_interval
+from lmlab.training.evaluation_error import INTERVALS, Comparison, LeakPoint
 from lmlab.widgets._figure import plotly_text
 
 HEIGHT = 360
@@ -24,27 +23,31 @@ def tests_figure(rows: Rows, share: float, *, n: int, pool: int) -> dict[str, An
     }
 
 
-def leads_figure(rows: Rows, lead: float, *, n: int, apart: float, pool: int, names: Sequence[str]) -> dict[str, Any]:
+def leads_figure(
+    found: Sequence[Comparison], lead: float, *, n: int, pool: int, names: Sequence[str]
+) -> dict[str, Any]:
     """A plotly specification: the first model's lead in each test; hollow where the interval reaches 0."""
+    rows, wide = [(c.difference, *c.paired) for c in found], found[0].apart
     title = f"<b>Lead of {plotly_text(short(names[0]))} in {len(rows)} tests of {n} questions</b>, points"
-    data = _dots(rows, lambda row: not row[1] <= 0 <= row[2], "sees who is ahead", "cannot tell")
-    mine = rows[0][0]
-    wide = {"type": "scatter", "mode": "lines", "x": [1, 1], "y": [100 * (mine - apart), 100 * (mine + apart)]}
-    data.insert(0, wide | {"line": {"color": "quiet", "width": 9}, "name": "with questions apart"})
-    data[0] |= {"hovertemplate": "%{y:.1f} points<extra></extra>"}
-    ends = [*(r[1] for r in rows), mine - apart, 0.0], [*(r[2] for r in rows), mine + apart, 0.0]
-    layout = _layout(title, lead, f"all {pool:,}<br>questions", len(rows), (min(ends[0]), max(ends[1])))
+    apart = {
+        "type": "scatter", "mode": "lines", "x": [1, 1], "y": [100 * end for end in wide],
+        "line": {"color": "quiet", "width": 9}, "name": "with questions apart",
+        "hovertemplate": "%{y:.1f} points<extra></extra>",
+    }  # fmt: skip
+    low, high = min(0.0, wide[0], *(r[1] for r in rows)), max(0.0, wide[1], *(r[2] for r in rows))
+    layout = _layout(title, lead, f"all {pool:,}<br>questions", len(rows), (low, high))
     layout["shapes"].append(_line(0, {"color": "ink", "width": 1.5, "dash": "dash"}))
     layout["yaxis"]["ticksuffix"] = ""
-    return {"data": data, "layout": layout}
+    data = _dots(rows, lambda row: not row[1] <= 0 <= row[2], "sees who is ahead", "cannot tell")
+    return {"data": [apart, *data], "layout": layout}
 
 
-def leak_figure(points: Sequence[LeakPoint], n: int) -> dict[str, Any]:
+def leak_figure(points: Sequence[LeakPoint], n: int, interval: str) -> dict[str, Any]:
     """A plotly specification: right answers by step, to the questions that are trained on and to fresh ones."""
     data = []
     for slot, (key, name) in enumerate((("leaked", "its own test"), ("fresh", "fresh questions"))):
         shares = [getattr(point, key) for point in points]
-        ends = [wilson_interval(round(share * n), n) for share in shares]
+        ends = [INTERVALS[interval](round(share * n), n) for share in shares]
         rows = [(share, *end) for share, end in zip(shares, ends, strict=True)]
         # Side by side: half a tenth of a step apart.
         x = [point.step + (slot - 0.5) * 0.3 for point in points]

@@ -27,6 +27,12 @@ QUESTION = {
     "two": "Which of two models is better?",
     "leaked": "What is a score worth if the model has read the test?",
 }
+HOW = {
+    "wilson": "Wilson 1927: shares that the count does not speak against",
+    "naive": "naive: share ± 1.96 estimated standard errors",
+    "wilson pairs": "Newcombe 1998: the two models’ Wilson intervals as one, question by question",
+    "naive pairs": "naive: ± 1.96 standard errors of the differences, question by question",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,8 +56,7 @@ def one_view(name: str, family: str, right: Right, *, n: int, interval: str, see
     said = spans(
         model_name(0, name), " is right on ", bold(f"{mine.n_right} of {n}"), f": {percent(mine.share)}, and ",
         bold(ends), f" fits as well. On all {len(right):,} questions it is ", bold(percent(share)),
-        f". Of {COUNTED:,} such tests, ", bold(number(100 * covered, 1) + NARROW + "%"),
-        f" have {_a(interval)} interval that holds it; 95{NARROW}% is what was promised.",
+        f". Of {COUNTED:,} such tests, ", *_holds(covered, interval), f" it; 95{NARROW}% is what was promised.",
     )  # fmt: skip
     return EvaluationView(
         question=QUESTION["one"],
@@ -68,47 +73,46 @@ def one_view(name: str, family: str, right: Right, *, n: int, interval: str, see
     )
 
 
-def two_view(names: Sequence[str], family: str, rights: Sequence[Right], *, n: int, seed: int) -> EvaluationView:
+def two_view(
+    names: Sequence[str], family: str, rights: Sequence[Right], *, n: int, interval: str, seed: int
+) -> EvaluationView:
     """The first model's lead over the second on n questions that both answer, and on others like them. Pure."""
     first, second = rights
     drawn = draws(len(first), n, repeats=COUNTED, seed=seed)
-    found = [compared(second[places], first[places]) for places in drawn]
-    whole, mine = compared(second, first), found[0]
-    covered = sum(abs(c.difference - whole.difference) <= c.paired for c in found) / COUNTED
-    rows = tuple((c.difference, c.difference - c.paired, c.difference + c.paired) for c in found[:DRAWN])
-    clear = sum(abs(c.difference) > c.paired for c in found) / COUNTED
-    needed = questions_needed(second, first)
-    verb = " leads " if mine.difference >= 0 else " trails "
+    found = [compared(second[places], first[places], interval=interval) for places in drawn]
+    lead, mine = compared(second, first).difference, found[0]
+    covered = sum(c.paired[0] <= lead <= c.paired[1] for c in found) / COUNTED
+    clear = sum(not c.paired[0] <= 0 <= c.paired[1] for c in found) / COUNTED
+    verb = " leads " if mine.difference > 0 else " trails " if mine.difference < 0 else " equals "
+    by = [" by ", bold(_points(abs(mine.difference)))] if mine.difference else []
     said: list[str | Span] = [
-        "On the same ", bold(str(n)), " questions ", model_name(0, names[0]), verb, model_name(1, names[1]), " by ",
-        bold(_points(abs(mine.difference))), f" ± {number(100 * mine.paired, 1)}; with questions of its own for each, ",
-        f"± {number(100 * mine.apart, 1)}. ", bold(percent(clear)), " of such tests see who is ahead. ",
+        "On the same ", bold(str(n)), " questions ", model_name(0, names[0]), verb, model_name(1, names[1]), *by,
+        ", and any lead ", bold(_from_to(mine.paired)), f" fits as well. Of {COUNTED:,} such tests, ",
+        bold(percent(clear)), " see who is ahead, and ", *_holds(covered, interval), " the lead on all. ",
     ]  # fmt: skip
-    if needed is None:
-        said += ["On the whole pool the two are equal."]
-    else:
-        said += [
-            f"A lead of {_points(abs(whole.difference))} takes about ",
-            bold(f"{needed[0]:,}"),
-            " shared questions, or ",
-        ]
-        said += [bold(f"{needed[1]:,}"), " for each."]
     return EvaluationView(
         question=QUESTION["two"],
         about=f"EvaluationError · 2 models · {family}",
-        readout=spans(*said),
-        foot=_foot(len(first), "paired"),
-        table=[["test", "lead", "±, same questions", "±, questions apart"], *_pairs(found[:DRAWN])],
-        figure=figures.leads_figure(rows, whole.difference, n=n, apart=mine.apart, pool=len(first), names=names),
+        readout=spans(*said, *_needed(lead, questions_needed(second, first))),
+        foot=_foot(len(first), f"{interval} pairs"),
+        table=[["test", "lead", "from", "to", "apart, from", "to"], *_pairs(found[:DRAWN])],
+        figure=figures.leads_figure(found[:DRAWN], lead, n=n, pool=len(first), names=names),
         height=figures.HEIGHT,
         show="two",
-        share=whole.difference,
-        tests=rows,
+        share=lead,
+        tests=tuple((c.difference, *c.paired) for c in found[:DRAWN]),
         covered=covered,
     )
 
 
-def leak_view(name: str, family: str, trial: LeakTrial) -> EvaluationView:
+def _needed(lead: float, needed: tuple[int, int] | None) -> list[str | Span]:
+    if needed is None:
+        return ["On the whole pool the two are equal."]
+    shared, apart = (bold(f"{n:,}") for n in needed)
+    return [f"A lead of {_points(abs(lead))} takes about ", shared, " shared questions, or ", apart, " for each."]
+
+
+def leak_view(name: str, family: str, trial: LeakTrial, *, interval: str) -> EvaluationView:
     """A copy of the model before and after it has read the test's questions with their answers. Pure."""
     n, first, last = len(trial.leaked), trial.points[0], trial.points[-1]
     rows = tuple((p.leaked, p.fresh, float(p.step)) for p in trial.points)
@@ -124,10 +128,10 @@ def leak_view(name: str, family: str, trial: LeakTrial) -> EvaluationView:
         readout=said,
         foot=spans(
             f"{n} different questions, whole, with answers, {min(LEAK_B, n)} a step · fresh: {n} others of the same "
-            "family, none of them in the leak · bars: Wilson, 95 % · the model itself stays as it was"
+            f"family, none of them in the leak · bars: {HOW[interval]} · the model itself stays as it was"
         ),
         table=[["step", "leaked, right", "fresh, right"], *_steps(trial)],
-        figure=figures.leak_figure(trial.points, n),
+        figure=figures.leak_figure(trial.points, n, interval),
         height=figures.HEIGHT,
         show="leaked",
         share=last.leaked - last.fresh,
@@ -136,12 +140,17 @@ def leak_view(name: str, family: str, trial: LeakTrial) -> EvaluationView:
     )
 
 
-def _a(interval: str) -> str:
-    return "a Wilson" if interval == "wilson" else "a naive"
+def _holds(covered: float, interval: str) -> list[str | Span]:
+    name = {"wilson": "Wilson"}.get(interval, interval)
+    return [bold(number(100 * covered, 1) + NARROW + "%"), f" have a {name} interval that holds"]
 
 
 def _points(difference: float) -> str:
     return f"{number(100 * difference, 1)} points"
+
+
+def _from_to(ends: tuple[float, float]) -> str:
+    return "from " + " to ".join(number(100 * end, 1) for end in ends)
 
 
 def _row(i: int, test: Test, share: float) -> list[str]:
@@ -150,7 +159,7 @@ def _row(i: int, test: Test, share: float) -> list[str]:
 
 
 def _pairs(found: Sequence[Comparison]) -> list[list[str]]:
-    numbers = ((c.difference, c.paired, c.apart) for c in found)
+    numbers = ((c.difference, *c.paired, *c.apart) for c in found)
     return [[str(i), *(number(100 * x, 1) for x in row)] for i, row in enumerate(numbers, 1)]
 
 
@@ -159,12 +168,7 @@ def _steps(trial: LeakTrial) -> list[list[str]]:
 
 
 def _foot(pool: int, interval: str) -> Spans:
-    how = {
-        "wilson": "Wilson 1927: shares that the count does not speak against",
-        "naive": "naive: share ± 1.96 estimated standard errors",
-        "paired": "± 1.96 standard errors of the differences, question by question",
-    }
     return spans(
         f"the pool: {pool:,} questions, drawn afresh · a test: n of them, with replacement · right: the answer is what "
-        f"the model writes greedily · {how[interval]} · half the width takes four times the questions"
+        f"the model writes greedily · {HOW[interval]} · half the width takes four times the questions"
     )

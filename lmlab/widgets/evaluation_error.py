@@ -31,11 +31,13 @@ SHOW = {"one": "one model", "two": "two models", "leaked": "a leak"}
 INTERVALS = {"wilson": "Wilson", "naive": "naive"}
 FAMILIES = ("logic", "arithmetic", "facts", "translation")
 
+
 class EvaluationError(FigureWidget):
     """How sure a score on n questions of the town is; which of two models is better; and what a leak is worth.
 
     Give one or two text models that know the town; without any, the shipped model at two early steps of its
-    training, where not all is right yet. `family` is one of ``families``; ``seed`` draws the tests.
+    training, where not all is right yet. `family` is one of ``families``; ``seed`` draws the tests; ``interval`` is
+    "wilson", of two models Newcombe's, or "naive".
     """
 
     slow = True
@@ -91,18 +93,17 @@ class EvaluationError(FigureWidget):
     def compute(self) -> EvaluationView:
         if self.family not in self._families:
             raise ValueError(f"family is one of {', '.join(self._families)}, not {self.family!r}.")
-        names = [model.name for model in self._models]
+        names, drawn = [model.name for model in self._models], {"n": self.n, "seed": self.seed}
         if self.show == "leaked":
-            view = leak_view(names[0], self.family, leaked(self._models[0], self.family, self.n, self.seed))
+            trial = leaked(self._models[0], self.family, **drawn)
+            view = leak_view(names[0], self.family, trial, interval=self.interval)
         elif self.show == "two":
             if len(names) < 2:
                 raise ValueError("two models are compared, and there is one here: EvaluationError(mine, another).")
             rights = [self.right(slot, self.family) for slot in (0, 1)]
-            view = two_view(names, self.family, rights, n=self.n, seed=self.seed)
+            view = two_view(names, self.family, rights, interval=self.interval, **drawn)
         else:
-            view = one_view(
-                names[0], self.family, self.right(0, self.family), n=self.n, interval=self.interval, seed=self.seed
-            )
+            view = one_view(names[0], self.family, self.right(0, self.family), interval=self.interval, **drawn)
         return dataclasses.replace(view, question=self._question or view.question)
 
     def __repr__(self) -> str:

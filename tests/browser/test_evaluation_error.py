@@ -79,6 +79,14 @@ def test_two_models_and_a_leak(page):
     drawn = rows_drawn(page, w, "Lead of step 2,000")
     assert drawn[1] == pytest.approx([100 * x for x in page.ask("list(w.shown.tests[0])")], abs=1e-3)
     w.screenshot("evaluation_error_two")
+    w.readout_after(lambda: w.control("naive").check())
+    page.agree(w)
+    w.expect_readout("a naive interval that holds the lead on all")
+    naive = rows_drawn(page, w, "Lead of step 2,000")
+    assert naive[1] == pytest.approx([100 * x for x in page.ask("list(w.shown.tests[0])")], abs=1e-3)
+    assert naive[1][0] == drawn[1][0]
+    assert naive[1][1:] != drawn[1][1:]
+    w.control("Wilson").check()
     w.control("a leak").check()
     page.execute("w.wait()")
     w.expect_readout("is memory")

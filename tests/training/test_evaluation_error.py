@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from itertools import pairwise
@@ -15,6 +16,7 @@ from lmlab.data.town.measure import answers
 from lmlab.data.town.probes import probes
 from lmlab.training.evaluation_error import (
     LeakTrial,
+    Right,
     Test,
     answered_right,
     compared,
@@ -97,20 +99,61 @@ def test_tests_are_drawn_from_the_pool_and_by_the_seed():
     assert not Test(1, 4, 0.1, 0.3).holds(0.31)
 
 
-def test_pairs_are_a_t_tests_standard_errors_and_need_fewer_questions():
+def answers_of_two(both: int, first_only: int, second_only: int, neither: int) -> tuple[Right, Right]:
+    order = np.random.default_rng().permutation(both + first_only + second_only + neither)
+    counts = [both, first_only, second_only, neither]
+    return np.repeat([True, True, False, False], counts)[order], np.repeat([True, False, True, False], counts)[order]
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high"),
+    [  # Fagerland, Lydersen and Laake, Statistical Analysis of Contingency Tables, 2017, chapter 8 (first less second)
+        ((59, 6, 16, 80), -0.1186, -0.0046),
+        ((1, 1, 7, 12), -0.507, -0.026),
+        ((14, 5, 0, 22), 0.0115, 0.2265),  # Altman et al., Statistics with Confidence, 2000, table 6.2
+    ],
+)
+def test_the_interval_of_a_lead_is_the_published_one(table, low: float, high: float):
+    first, second = answers_of_two(*table)
+    assert compared(second, first).paired == pytest.approx((low, high), abs=6e-4 if low == -0.507 else 6e-5)
+    turned = compared(first, second)
+    assert (-turned.paired[1], -turned.paired[0]) == pytest.approx((low, high), abs=6e-4 if low == -0.507 else 6e-5)
+
+
+def test_naive_pairs_are_the_standard_error_of_the_differences_and_need_fewer_questions():
     rng = np.random.default_rng(5)
     first = rng.random(400) < 0.5
     second = np.where(rng.random(400) < 0.8, first, rng.random(400) < 0.8)  # mostly the same questions
-    found = compared(first, second)
-    each = torch.tensor(second.astype(float) - first)
-    assert found.difference == pytest.approx(float(second.mean() - first.mean()))
-    assert found.paired == pytest.approx(1.959964 * float(each.std()) / 20)
-    apart = torch.tensor(first).double().var() + torch.tensor(second).double().var()
-    assert found.apart == pytest.approx(1.959964 * math.sqrt(float(apart) / 400))
+    found = compared(first, second, interval="naive")
+    each, middle = torch.tensor(second.astype(float) - first), float(second.mean() - first.mean())
+    half = 1.959964 * float(each.std(correction=0)) / 20
+    assert found.paired == pytest.approx((middle - half, middle + half), abs=1e-6)
+    spread = sum(torch.tensor(x).double().var(correction=0) for x in (first, second))
+    wide = 1.959964 * math.sqrt(float(spread) / 400)
+    assert found.apart == pytest.approx((middle - wide, middle + wide), abs=1e-6)
     needed = questions_needed(first, second)
     assert needed is not None
-    assert needed[0] == math.ceil(1.959964**2 * float(each.var()) / found.difference**2) < needed[1]
+    assert needed[0] == math.ceil(1.959964**2 * float(each.var(correction=0)) / middle**2) < needed[1]
     assert questions_needed(first, first) is None
+
+
+def test_of_small_tests_the_naive_lead_breaks_its_promise_and_newcombes_does_not():
+    """Two models that agree nine times in ten; all tables of ten questions, each with its probability."""
+    shares, kept = (0.65, 0.08, 0.02, 0.25), {"wilson": 0.0, "naive": 0.0}
+    for both, one, other in itertools.product(range(11), repeat=3):
+        if (neither := 10 - both - one - other) < 0:
+            continue
+        table = (both, one, other, neither)
+        ways = math.factorial(10) // math.prod(map(math.factorial, table))
+        likely = ways * math.prod(p**k for p, k in zip(shares, table, strict=True))
+        for interval in kept:
+            low, high = compared(*reversed(answers_of_two(*table)), interval=interval).paired
+            kept[interval] += likely * (low <= 0.06 <= high)
+    assert kept["naive"] < 0.7
+    assert kept["wilson"] > 0.95
+    same = np.ones(10, bool)
+    assert compared(same, same, interval="naive").paired == (0, 0)
+    assert compared(same, same).paired[1] > 0.25
 
 
 def test_right_is_what_the_model_would_write():
@@ -158,6 +201,7 @@ def test_who_has_read_the_test_is_better_at_it_than_at_fresh_questions():
         (lambda: naive_interval(1, 2, level=1), "level is 1: give a share between 0 and 1"),
         (lambda: repeated_tests(np.ones(3, bool), 2, repeats=1, seed=0, interval="exact"), "no interval 'exact'"),
         (lambda: compared(np.ones(1, bool), np.ones(1, bool)), "two or more questions"),
+        (lambda: compared(np.ones(2, bool), np.ones(2, bool), interval="exact"), "choose wilson or naive"),
         (lambda: questions("poems"), "no family 'poems'; choose from"),
     ],
 )

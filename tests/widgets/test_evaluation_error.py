@@ -9,10 +9,12 @@ import plotly.graph_objects as go
 import pytest
 
 import lmlab as lab
-from lmlab.training.evaluation_error import LeakPoint, draws, wilson_interval
+from lmlab.training.evaluation_error import LeakPoint, draws
+from lmlab.training.shares import wilson_interval
 from lmlab.widgets import EvaluationError
 from lmlab.widgets._evaluation_figure import leak_figure
 from lmlab.widgets._evaluation_view import COUNTED, DRAWN, one_view, two_view
+from lmlab.widgets._style import number, percent, plain
 from tests.widgets.test_induction_heads import without_themed_colors
 
 
@@ -42,32 +44,61 @@ def test_a_view_of_one_model_holds_every_test_and_counts_who_holds_the_truth():
     assert len(view.table) == DRAWN + 1
 
 
-def test_a_view_of_two_models_is_the_difference_question_by_question():
+def two_models() -> tuple[np.ndarray, np.ndarray]:
     first = answers(0.7, 1)
-    second = np.where(answers(0.85, 2), first, answers(0.3, 3))
-    view = two_view(["a", "b"], "logic", [first, second], n=80, seed=4)
-    places = draws(1000, 80, repeats=COUNTED, seed=4)[0]
-    each = first[places].astype(float) - second[places]
-    half = 1.959964 * each.std(ddof=1) / 80**0.5
-    assert view.tests[0] == pytest.approx((each.mean(), each.mean() - half, each.mean() + half), abs=1e-6)
+    return first, np.where(answers(0.85, 2), first, answers(0.3, 3))
+
+
+def test_a_view_of_two_models_is_the_difference_question_by_question():
+    first, second = two_models()
+    view = two_view(["a", "b"], "logic", [first, second], n=80, interval="naive", seed=4)
+    places = draws(1000, 80, repeats=COUNTED, seed=4)
+    each = first.astype(float)[places] - second[places]
+    halves = 1.959964 * each.std(1) / 80**0.5
+    expected = [(m, m - half, m + half) for m, half in zip(each.mean(1), halves, strict=True)]
+    assert np.allclose(view.tests, expected[:DRAWN], atol=1e-6)
     assert view.share == pytest.approx(first.mean() - second.mean())
-    assert 0.9 < view.covered < 0.985
-    go.Figure(without_themed_colors(view.figure))
-    words = "".join(text for _, text in view.readout)
+    held = sum(low <= view.share <= high for _, low, high in expected)
+    assert view.covered == pytest.approx(held / COUNTED)
+    words = plain(view.readout)
+    assert f"any lead from {number(100 * expected[0][1], 1)} to {number(100 * expected[0][2], 1)} fits" in words
+    assert f"{held / 10:.1f}\u202f% have a naive interval" in words
+    seen = sum(low > 0 or high < 0 for _, low, high in expected) / COUNTED
+    assert f"{percent(seen)} see who is ahead" in words
     shared, apart = (
         int(n.replace(",", "")) for n in re.findall(r"about ([\d,]+) shared questions, or ([\d,]+)", words)[0]
     )
     assert shared < apart
-    equal = two_view(["a", "b"], "logic", [first, first], n=80, seed=4)
-    assert "equal" in equal.readout[-1][1]
+    equal = two_view(["a", "b"], "logic", [first, first], n=80, interval="naive", seed=4)
+    assert "a equals b, and any lead" in plain(equal.readout)
+    assert "the two are equal" in plain(equal.readout)
+
+
+@pytest.mark.parametrize("interval", ["wilson", "naive"])
+def test_two_models_are_drawn_with_the_interval_that_was_chosen(interval: str):
+    view = two_view(["a", "b"], "logic", two_models(), n=20, interval=interval, seed=4)
+    apart, *others = go.Figure(without_themed_colors(view.figure)).data
+    drawn = {
+        x: (y, y - down, y + up)
+        for t in others
+        for x, y, down, up in zip(t.x, t.y, t.error_y.arrayminus, t.error_y.array, strict=True)
+    }
+    assert np.allclose([drawn[i] for i in range(1, DRAWN + 1)], 100 * np.array(view.tests))
+    assert apart.y[0] < drawn[1][1] < drawn[1][2] < apart.y[1]
+    even = [row for row in view.tests if abs((row[1] + row[2]) / 2 - row[0]) < 1e-9]
+    assert (len(even) == DRAWN) == (interval == "naive")
+    assert {"wilson": "Newcombe", "naive": "standard errors"}[interval] in plain(view.foot)
 
 
 def test_a_leak_is_drawn_with_its_intervals():
     points = [LeakPoint(0, 0.5, 0.5), LeakPoint(10, 1.0, 0.6)]
-    figure = go.Figure(without_themed_colors(leak_figure(points, 50)))
+    figure = go.Figure(without_themed_colors(leak_figure(points, 50, "wilson")))
     leaked, fresh = figure.data
     assert (list(leaked.y), list(fresh.y)) == ([50, 100], [50, 60])
     assert fresh.y[1] + fresh.error_y.array[1] == pytest.approx(100 * wilson_interval(30, 50)[1])
+    leaked, fresh = go.Figure(without_themed_colors(leak_figure(points, 50, "naive"))).data
+    assert leaked.error_y.arrayminus[1] == 0, "who is right on all of 50 is never wrong, says the naive one"
+    assert fresh.error_y.array[1] == pytest.approx(fresh.error_y.arrayminus[1])
 
 
 def test_the_widget_measures_its_models_and_is_moved():
@@ -84,6 +115,10 @@ def test_the_widget_measures_its_models_and_is_moved():
     w.wait()
     assert "step 2,000" in w.sentence
     assert "step 1,200" in w.sentence
+    newcombe = w.sentence
+    w.interval = "naive"
+    w.wait()
+    assert w.sentence != newcombe
     w.reset()
     w.wait()
     assert (w.seed, w.show, w.sentence) == (0, "one", before)
