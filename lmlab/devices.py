@@ -1,9 +1,11 @@
-"""What the lab computes on: device, dtype, threads, and how to make two runs equal."""
+"""What the lab computes on: device, dtype, threads, how to make two runs equal, and the cards that it knows."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,23 +13,60 @@ if TYPE_CHECKING:
 
 DEVICES = ("cuda", "mps", "cpu")
 
-# Dense bf16 products (fp32 sums) in FLOP/s, from the makers' data sheets; where a sheet prints the figure "with
-# sparsity", half of it. A key is words of the name that torch gives the card; the first that fits counts.
-CARDS = {
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989.5e12,
-    "H200": 989.5e12,
-    "GH200": 989.5e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-    "MI300X": 1307.4e12,
+
+@dataclass(frozen=True)
+class Gpu:
+    """A card: its memory in bytes, as printed, and its dense bf16 products (fp32 sums) in FLOP/s, None without any.
+
+    `source` is the page that says so; where it prints a speed "with sparsity", half of it is meant here.
+    """
+
+    name: str
+    n_bytes: int
+    bf16_flops: float | None
+    source: str
+
+
+# Every card that the lab knows, by memory. Gigabytes are decimal; a driver counts in GiB and keeps a little for itself.
+GPUS = {
+    name: Gpu(name, gigabytes * 10**9, bf16_flops, source)
+    for name, gigabytes, bf16_flops, source in (
+        ("T4", 16, None, "NVIDIA T4 data sheet"),
+        ("L4", 24, 121e12, "NVIDIA L4 data sheet"),
+        ("RTX 3090", 24, 71e12, "NVIDIA Ampere GA102 whitepaper, appendix A"),
+        ("RTX 4090", 24, 165.2e12, "NVIDIA Ada whitepaper, appendix A"),
+        ("A100 40GB", 40, 312e12, "NVIDIA A100 data sheet"),
+        ("L40", 48, 181e12, "NVIDIA L40 data sheet"),
+        ("L40S", 48, 362e12, "NVIDIA L40S data sheet"),
+        ("A100 80GB", 80, 312e12, "NVIDIA A100 data sheet"),
+        ("H100 PCIe", 80, 756e12, "NVIDIA H100 PCIe data sheet"),
+        ("H100", 80, 989.5e12, "NVIDIA H100 data sheet, SXM"),
+        ("H100 NVL", 94, 835e12, "NVIDIA H100 data sheet, NVL"),
+        ("GH200", 96, 989.5e12, "NVIDIA GH200 data sheet, HBM3"),
+        ("H200", 141, 989.5e12, "NVIDIA H200 data sheet, SXM"),
+        ("H200 NVL", 141, 835e12, "NVIDIA H200 data sheet, NVL"),
+        ("B200", 180, 2250e12, "NVIDIA DGX B200 user guide: 1,440 GB in eight"),
+        ("MI300X", 192, 1307.4e12, "AMD Instinct MI300X data sheet"),
+    )
 }
+# Peaks by words of torch's name, the first that fits counts: for whoever does not ask `known_gpu`.
+CARDS = {
+    name: gpu.bf16_flops
+    for name, gpu in {**dict(sorted(GPUS.items(), key=lambda item: -len(item[0]))), "A100": GPUS["A100 80GB"]}.items()
+    if gpu.bf16_flops
+}
+_ANOTHER = {"MIG", "Laptop", "D"}  # a slice of a card, or a smaller chip sold by its name
+
+
+def known_gpu(device_name: str) -> Gpu | None:
+    """The card that torch calls by this name, or None for one whose data sheet is not here.
+
+    >>> known_gpu("NVIDIA A100-SXM4-80GB").name
+    'A100 80GB'
+    """
+    words = set(re.findall(r"\w+", device_name))
+    named = [gpu for gpu in GPUS.values() if words.issuperset(gpu.name.split())]
+    return None if words & _ANOTHER else max(named, key=lambda gpu: len(gpu.name.split()), default=None)
 
 
 def pick_device(name: str | None = None) -> torch.device:

@@ -44,6 +44,52 @@ def test_numbers_are_fp32_unless_something_else_is_asked_for(monkeypatch):
         devices.pick_dtype("cpu", "fp8")
 
 
+# What the makers print: gigabytes, bf16 TFLOP/s (with sparsity, of which half is dense); then torch's names for it.
+SHEETS = {
+    "T4": (16, None, "Tesla T4"),
+    "L4": (24, 242 / 2, "NVIDIA L4"),
+    "RTX 3090": (24, 142 / 2, "NVIDIA GeForce RTX 3090"),
+    "RTX 4090": (24, 330.4 / 2, "NVIDIA GeForce RTX 4090"),
+    "A100 40GB": (40, 624 / 2, "NVIDIA A100-SXM4-40GB", "NVIDIA A100-PCIE-40GB"),
+    "L40": (48, 362 / 2, "NVIDIA L40"),
+    "L40S": (48, 724 / 2, "NVIDIA L40S"),
+    "A100 80GB": (80, 624 / 2, "NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe"),
+    "H100 PCIe": (80, 1513 / 2, "NVIDIA H100 PCIe"),
+    "H100": (80, 1979 / 2, "NVIDIA H100 80GB HBM3"),
+    "H100 NVL": (94, 1671 / 2, "NVIDIA H100 NVL"),
+    "GH200": (96, 1979 / 2, "NVIDIA GH200 480GB"),
+    "H200": (141, 1979 / 2, "NVIDIA H200"),
+    "H200 NVL": (141, 1671 / 2, "NVIDIA H200 NVL"),
+    "B200": (1440 / 8, 36_000 / 8 / 2, "NVIDIA B200"),
+    "MI300X": (192, 2614.9 / 2, "AMD Instinct MI300X"),
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_card_is_what_its_maker_prints_and_known_by_torch_s_name_for_it(name):
+    gigabytes, teraflops, *called = SHEETS[name]
+    gpu = devices.GPUS[name]
+    assert gpu.n_bytes == gigabytes * 1e9
+    assert gpu.bf16_flops == (teraflops and pytest.approx(teraflops * 1e12, rel=1e-3))
+    assert gpu.source
+    assert [devices.known_gpu(one) for one in called] == [gpu] * len(called)
+
+
+def test_cards_stand_by_memory_and_all_are_tested():
+    assert list(devices.GPUS) == list(SHEETS)
+    sizes = [gpu.n_bytes for gpu in devices.GPUS.values()]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 4090 D", "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+     "NVIDIA RTX A1000", "NVIDIA A100-SXM-64GB", "NVIDIA H20", ""],
+)  # fmt: skip
+def test_another_chip_of_a_like_name_is_not_known(name):
+    assert devices.known_gpu(name) is None
+
+
 @pytest.fixture
 def restore_determinism():
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lmlab.devices import GPUS
 from lmlab.models.config import TransformerConfig
 from lmlab.systems.activations import FULL, ID_BYTES, activation_bytes, layer_bytes, saved_outside_layers
-from lmlab.systems.published import GPUS
 
 _BLOCK = 2048  # 8-bit moments share one float32 among so many; Dettmers et al. 2022
 
@@ -141,7 +141,7 @@ def gpus_needed(n_bytes: float | MemoryUse, gpu: str = "H100") -> int:
     >>> gpus_needed(training_memory(70e9))
     14
 
-    Raises ValueError naming the GPUs that are known (`lmlab.systems.published.GPUS`, with sources).
+    Raises ValueError naming the GPUs that are known (`lmlab.devices.GPUS`, with sources).
     """
     if gpu not in GPUS:
         raise ValueError(f"There is no data sheet of {gpu!r} here: choose one of {', '.join(GPUS)}.")

@@ -1,43 +1,13 @@
-"""Facts to hold arithmetic against: the memory of real GPUs, and the shapes of published models.
+"""The shapes of published models, to hold arithmetic against: each says which report or configuration it is from.
 
-Each figure is one of a data sheet or of a published configuration, and says which. Memory is in decimal gigabytes as
-printed; a driver counts in GiB and keeps a little for itself.
+Cards and their memory are in `lmlab.devices.GPUS`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from lmlab.models.config import TransformerConfig
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A device: its name, its memory in bytes, and the page that says so."""
-
-    name: str
-    n_bytes: int
-    source: str
-
-
-def _gb(name: str, gigabytes: int, source: str) -> Gpu:
-    return Gpu(name, gigabytes * 10**9, source)
-
-
-GPUS = {
-    gpu.name: gpu
-    for gpu in (
-        _gb("T4", 16, "NVIDIA T4 data sheet"),
-        _gb("RTX 4090", 24, "NVIDIA GeForce RTX 4090 product page"),
-        _gb("A100 40GB", 40, "NVIDIA A100 data sheet"),
-        _gb("A100 80GB", 80, "NVIDIA A100 data sheet"),
-        _gb("H100", 80, "NVIDIA H100 data sheet, SXM"),
-        _gb("H200", 141, "NVIDIA H200 data sheet"),
-        _gb("B200", 180, "NVIDIA DGX B200 user guide: 1,440 GB in eight"),
-        _gb("MI300X", 192, "AMD Instinct MI300X data sheet"),
-    )
-}
 
 
 def _llama3(d_model: int, n_layers: int, n_heads: int, d_ff: int) -> TransformerConfig:

@@ -51,9 +51,13 @@ class Ruler:
 
 @dataclass(frozen=True, kw_only=True)
 class CalculatorView(View):
-    """`dials` are the traits that may be turned, `results` the figures, `quantity` the one on the `ruler`."""
+    """`dials` are the traits that may be turned, `results` the figures, `quantity` the one on the `ruler`.
+
+    `idle` names the other controls that change nothing at present; a dial idles where no figure uses it.
+    """
 
     dials: tuple[str, ...]
+    idle: tuple[str, ...] = ()
     results: tuple[Figure, ...]
     quantity: str
     ruler: Ruler
@@ -87,7 +91,8 @@ class Scale:
 def dial(label: str, default: float, low: float, high: float, step: float, unit: str) -> Any:
     """An assumption as a trait: a slider and a box to type the exact number in, with its unit.
 
-    `low` is a multiple of `step`, so that the slider's stops are round numbers.
+    `low` is a multiple of `step`, so that the slider's stops are round numbers. A range of more than three decades
+    is a log scale, on which an arrow key turns the number by about 1 %, and by `step` at least.
     """
     control = Control("slider", label, min=low, max=high, step=step, suffix=unit)
     return traitlets.Float(default, min=low, max=high).tag(sync=True, control=control)
@@ -151,7 +156,7 @@ class Calculator(LabWidget):
     """Base of the calculators: `dials` names the traits to turn, `quantity` the figure on the ruler."""
 
     kind = "calculator"
-    parts = ("ruler",)
+    parts: ClassVar[tuple[str, ...]] = ("ruler",)
     inputs = ("quantity",)
     dials: ClassVar[tuple[str, ...]] = ()
     scales: ClassVar[Mapping[str, Scale]] = {}

@@ -5,19 +5,22 @@ The lecture's 1.12 TB is one setting of it. For a live model the same arithmetic
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import traitlets
 
+from lmlab.devices import GPUS
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.systems.measured import measured_memory
-from lmlab.systems.memory import PRECISIONS, MemoryUse, gpus_needed, inference_memory, training_memory
-from lmlab.systems.published import GPUS, PUBLISHED
+from lmlab.systems.memory import PRECISIONS, MemoryUse
+from lmlab.systems.published import PUBLISHED
 from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control
 from lmlab.widgets._calculator import Calculator, CalculatorView, Figure, Scale, compared, dial, shown_count, tick
+from lmlab.widgets._memory_plan import LABELS, Boxes, Plan, last_said, memory_boxes, memory_figures
 from lmlab.widgets._style import NARROW, Span, Spans, bold, n_bytes, spans
 
 ALONE, LIVE = "a number of weights", "live"
@@ -28,73 +31,7 @@ _MARKS = (
     *((gpu.n_bytes, f"{gpu.name}, {gpu.n_bytes / 1e9:g} GB") for gpu in _SHOWN),
     (640e9, "8 H100s, 640 GB"),
 )
-LABELS = {
-    "total": "all together", "gpus": "GPUs at least", "peak": "peak of a step", "weights": "weights",
-    "gradients": "gradients", "master": "float32 copy", "moments": "two moments", "activations": "activations",
-    "cache": "keys and values",
-}  # fmt: skip
 SLIDE = {"training": (1.12e12, "the slide: 1.12 TB"), "inference": (140e9, "the slide: 140 GB")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to fit: a model's config or a number of weights alone, for what, in which numbers, of which texts."""
-
-    name: str
-    model: TransformerConfig | float
-    use: str
-    precision: str
-    checkpointing: bool
-    gpu: str
-    B: int
-    T: int
-    weight_bits: float
-
-    @property
-    def memory(self) -> MemoryUse:
-        """Its bytes, by arithmetic."""
-        if self.use == "training":
-            return training_memory(
-                self.model, B=self.B, T=self.T, precision=self.precision, checkpointing=self.checkpointing
-            )
-        return inference_memory(self.model, B=self.B, S=self.T, weight_bits=self.weight_bits)
-
-    @property
-    def n_params(self) -> float:
-        """Number of weights."""
-        return self.model.n_params if isinstance(self.model, TransformerConfig) else self.model
-
-
-def memory_figures(plan: Plan) -> tuple[Figure, ...]:
-    """The parts of a plan, their sum, the GPUs it needs, and a step's peak where the model's shape is known."""
-    use, texts = plan.memory, ("texts", "tokens")
-    shape = f"{plan.B:,} × {plan.T:,} tokens"
-    known = isinstance(plan.model, TransformerConfig)
-    bits = plan.weight_bits / 8 if plan.use == "inference" else None
-    figures = []
-    for name, value in use.parts.items():
-        a_weight = bits if bits is not None else getattr(PRECISIONS[plan.precision], name, None)
-        how = (
-            f"{a_weight:.4g} bytes a weight" if a_weight is not None and name not in ("activations", "cache") else shape
-        )
-        if name == "activations" and plan.checkpointing:
-            how += ", layers’ inputs"
-        moves = texts if name in ("activations", "cache") else ("billion_params", *(("weight_bits",) if bits else ()))
-        figures.append(Figure(name, LABELS[name], float(value), n_bytes(value), how, moves))
-    all_dials = ("billion_params", *texts, *(("weight_bits",) if bits else ()))
-    total = Figure("total", LABELS["total"], float(use.total), n_bytes(use.total),
-                   " + ".join(LABELS[name].split()[-1] for name in use.parts), all_dials)  # fmt: skip
-    n_gpus = gpus_needed(use, plan.gpu)
-    gpus = Figure("gpus", LABELS["gpus"], float(n_gpus), f"{n_gpus:,} {plan.gpu}{'s' if n_gpus > 1 else ''}",
-                  f"of {GPUS[plan.gpu].n_bytes / 1e9:g} GB each", all_dials)  # fmt: skip
-    peak = (
-        (Figure("peak", LABELS["peak"], float(use.peak), n_bytes(use.peak), "at its fullest moment", all_dials),)
-        if use.peak and known
-        else ()
-    )
-    return (total, gpus, *figures, *peak)
-
-
 SCALES = {
     name: Scale(f"{label[0].upper()}{label[1:]}, bytes", 1e4, 1e15, tick(n_bytes), _MARKS)
     for name, label in LABELS.items()
@@ -107,66 +44,74 @@ SCALES = {
 }
 
 
-def memory_budget_view(plan: Plan, *, quantity: str, measured: MemoryUse | None, live: str) -> CalculatorView:
+@dataclass(frozen=True, kw_only=True)
+class MemoryBudgetView(CalculatorView):
+    """Where all of it is looked at, the `boxes` that it fills take the ruler's place."""
+
+    boxes: Boxes | None = None
+
+
+def memory_budget_view(plan: Plan, *, quantity: str, measured: MemoryUse | None, live: str) -> MemoryBudgetView:
     """What MemoryBudget shows: the figures of a plan, one of them among real memories and beside what it is to reach.
 
     `measured` is the same step counted on the live model, if it was; `live` names that model where the plan is its.
     """
-    figures = memory_figures(plan)
+    use = plan.memory
+    figures = memory_figures(plan, use)
     chosen = next((figure for figure in figures if figure.name == quantity), figures[0])
     targets = []
-    found = measured_value(measured, chosen.name)
+    found = getattr(measured, chosen.name, None)  # there are no GPUs among what is measured
     if found:
         targets.append((float(found), f"measured: {n_bytes(found)}"))
     elif plan.model == 70e9 and chosen.name == "total":
         targets.append(SLIDE[plan.use])
     longest = f"of {plan.model.max_seq_len:,}" if isinstance(plan.model, TransformerConfig) else ""
-    where = "in use" if plan.use == "inference" else "trained"
-    return CalculatorView(
+    return MemoryBudgetView(
         question=f"What must fit before {plan.name} can be {'used' if plan.use == 'inference' else 'trained'}?",
         about=f"MemoryBudget · {live or 'arithmetic alone'}",
-        readout=_readout(plan, figures, chosen, found),
+        readout=_readout(plan, use, figures, chosen, found),
         foot=spans(
-            f"Bytes a weight {where}: 2 + 2 + 4 + 4 + 4, ZeRO, arXiv 1910.02054 · 8-bit moments, arXiv 2110.02861 · "
+            "16 bytes a weight in training: ZeRO, arXiv 1910.02054 · 8-bit moments: arXiv 2110.02861 · "
             "activations counted tensor by tensor for one device · published shapes: arXiv 2407.21783, 2005.14165 · "
             "GPUs: NVIDIA’s and AMD’s data sheets"
         ),
         labels={"tokens:unit": longest, "texts:unit": "at once" if longest else ""},
         table=[["part", "bytes", "from"], *([f.label, f.shown, f.how] for f in figures)],
         dials=MemoryBudget.dials,
+        idle=plan.idle,
         results=figures,
         quantity=chosen.name,
         ruler=SCALES[chosen.name].with_figure(chosen, targets),
-    )  # fmt: skip
+        boxes=memory_boxes(use, plan.gpu) if chosen.name in ("total", "gpus") else None,
+    )
 
 
 def billions(config: TransformerConfig) -> float:
     """A shape's number of weights as its box shows it, in billions; the figures are of the shape itself."""
-    return min(2000.0, max(0.0001, round(float(f"{config.n_params / 1e9:.4g}"), 4)))
+    return min(2000.0, max(1e-6, round(float(f"{config.n_params / 1e9:.4g}"), 6)))
 
 
-def measured_value(measured: MemoryUse | None, name: str) -> int | None:
-    """The measured bytes of a figure by name, or None where there are none."""
-    return getattr(measured, name, None) if measured is not None else None
+def weights_said(billion: float) -> str:
+    """A turned number of weights, in as many digits as it has: `70.0 billion`, `70.0001 billion`."""
+    short = math.isclose(billion, float(f"{billion:.3g}"), rel_tol=1e-9)
+    return shown_count(billion * 1e9) if short else f"{billion:,.7g} billion"
 
 
-def _readout(plan: Plan, figures: tuple[Figure, ...], chosen: Figure, found: int | None) -> Spans:
+def _readout(plan: Plan, use: MemoryUse, figures: tuple[Figure, ...], chosen: Figure, found: int | None) -> Spans:
     by_name = {figure.name: figure for figure in figures}
-    alone = not isinstance(plan.model, TransformerConfig)
-    on_top = ", before any activation." if alone and plan.use == "training" else "."
+    on_top = ", before any activation." if not plan.known and plan.use == "training" else "."
     whole: list[str | Span] = [f"{'Training' if plan.use == 'training' else 'Using'} {plan.name} takes "]
-    whole += [bold(by_name["total"].shown), ": at least ", bold(by_name["gpus"].shown), on_top]
+    whole += [bold(by_name["total"].shown), ": at least ", bold(by_name["gpus"].shown), last_said(use, plan.gpu)]
     part = f"{chosen.label[0].upper()}{chosen.label[1:]}: "
     if found:
         far = compared(chosen.value, found)
         how = f": {far} what was measured. " if far else ": the same. "
-        return spans(part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured", how, *whole)
+        return spans(part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured", how, *whole, on_top)
     if chosen.name not in ("total", "gpus"):
-        return spans(*whole, f" {part}", bold(chosen.shown), ".")
-    if "activations" in by_name:
-        share = by_name["activations"].value / by_name["total"].value
-        return spans(*whole, f" Activations are {100 * share:.0f}{NARROW}% of it.")
-    return spans(*whole)
+        return spans(*whole, f"{on_top} {part}", bold(chosen.shown), ".")
+    if use.activations:
+        return spans(*whole, f"{on_top} Activations are {100 * use.activations / use.total:.0f}{NARROW}% of it.")
+    return spans(*whole, on_top)
 
 
 class MemoryBudget(Calculator):
@@ -179,6 +124,8 @@ class MemoryBudget(Calculator):
     Raises TypeError for a model that is no transformer.
     """
 
+    kind = "calculator"
+    parts: ClassVar[tuple[str, ...]] = ("ruler", "boxes")
     scales = SCALES
     dials = ("billion_params", "texts", "tokens", "weight_bits")
     controls = ("of", "use", "precision", "checkpointing", "gpu", "measure", *dials)
@@ -199,7 +146,7 @@ class MemoryBudget(Calculator):
         sync=True, control=Control("select", "GPU", options=tuple((name, name) for name in GPUS))
     )
     measure = traitlets.Bool().tag(sync=True, control=Control("button", "Measure a step"))
-    billion_params = dial("weights N", 70.0, 0.0001, 2000.0, 0.0001, "billion")
+    billion_params = dial("weights N", 70.0, 1e-6, 2000.0, 1e-6, "billion")
     texts = dial("texts", 1.0, 1.0, 1024.0, 1.0, "at once")
     tokens = dial("tokens a text", 4096.0, 1.0, 8192.0, 1.0, "")
     weight_bits = dial("a weight in use", 16.0, 1.0, 32.0, 1.0, "bits")
@@ -269,11 +216,11 @@ class MemoryBudget(Calculator):
         self._request()
         return self
 
-    def compute(self) -> CalculatorView:
+    def compute(self) -> MemoryBudgetView:
         model = self.billion_params * 1e9 if self.of == ALONE else self._shape(self.of)
         longest = model.max_seq_len if isinstance(model, TransformerConfig) else 8192
         plan = Plan(
-            name=f"{shown_count(model)} weights" if not isinstance(model, TransformerConfig) else self._names[self.of],
+            name=f"{weights_said(self.billion_params)} weights" if self.of == ALONE else self._names[self.of],
             model=model,
             use=self.use,
             precision=self.precision,

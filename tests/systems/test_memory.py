@@ -8,12 +8,13 @@ import random
 import pytest
 import torch
 
+from lmlab.devices import GPUS
 from lmlab.models.kv_cache import KVCache
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.systems.activations import korthikanti_layer_bytes, layer_bytes
 from lmlab.systems.measured import measured_memory
 from lmlab.systems.memory import gpus_needed, inference_memory, kv_cache_bytes, training_memory
-from lmlab.systems.published import GPUS, PUBLISHED
+from lmlab.systems.published import PUBLISHED
 
 # ---------------------------------------------------------------- the lecture's figures, and published ones
 
@@ -177,10 +178,3 @@ def test_a_step_that_cannot_fit_is_refused_before_it_is_taken():
     ids = torch.zeros(1, 1, dtype=torch.long).expand(40_000, 90_000)  # one id, shown many times
     with pytest.raises(ValueError, match="are free: give fewer or shorter texts"):
         measured_memory(model, ids)
-
-
-def test_gpus_have_their_sources():
-    assert {name: gpu.n_bytes / 1e9 for name, gpu in GPUS.items()} == {
-        "T4": 16, "RTX 4090": 24, "A100 40GB": 40, "A100 80GB": 80, "H100": 80, "H200": 141, "B200": 180, "MI300X": 192,
-    }  # fmt: skip
-    assert all(gpu.source for gpu in GPUS.values())

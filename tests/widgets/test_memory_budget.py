@@ -10,7 +10,9 @@ import torch
 import traitlets
 
 import lmlab as lab
-from lmlab.systems.published import GPUS, PUBLISHED
+from lmlab.devices import GPUS
+from lmlab.systems.published import PUBLISHED
+from lmlab.widgets._style import n_bytes
 from lmlab.widgets.memory_budget import SCALES, MemoryBudget
 
 
@@ -104,6 +106,83 @@ def test_what_cannot_be_is_said_in_a_sentence(town):
         MemoryBudget(of="Llama 4")
     w = MemoryBudget(billion_params=2000.0, gpu="T4")
     assert figures(w)["gpus"] == 2000  # 2 trillion weights of 16 bytes on 16 GB each, and nothing was allocated
+
+
+def read(text: str) -> float:
+    """Bytes as a person reads them."""
+    value, unit = text.replace(",", "").split("\u202f")
+    return float(value) * {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}[unit]
+
+
+def test_the_sum_that_is_shown_never_contradicts_the_gpus():
+    w = MemoryBudget(billion_params=70.0001)
+    assert (
+        "70.0001 billion weights takes 1.12\u202fTB: at least 15 H100s, the last for 1.60\u202fMB, before" in w.sentence
+    )
+    rng = random.Random()
+    for _ in range(60):
+        w.gpu = rng.choice(list(GPUS))
+        room = GPUS[w.gpu].n_bytes
+        full = rng.randint(1, 25_000_000_000 * 64 // room)
+        w.billion_params = min(2000.0, full * room / 16e9 * (1 + rng.choice((0, 10 ** rng.uniform(-6, -1)))))
+        total, gpus = (next(f for f in w.shown.results if f.name == name) for name in ("total", "gpus"))
+        others = (gpus.value - 1) * room
+        assert others < total.value <= others + room
+        if read(total.shown) > others * (1 + 1e-9):  # what one reads needs that many
+            continue
+        left = total.value - others
+        assert f", the last for {n_bytes(left)}, before" in w.sentence
+        assert gpus.how.endswith("the last is full" if left == room else f"in the last, {n_bytes(left)}")
+
+
+def test_the_boxes_hold_every_byte_in_order_and_only_the_last_has_room():
+    rng = random.Random()
+    seen = 0
+    for _ in range(40):
+        w = MemoryBudget(
+            of=rng.choice(list(PUBLISHED)), use=rng.choice(("training", "inference")), gpu=rng.choice(list(GPUS)),
+            texts=rng.randint(1, 1024), tokens=rng.randint(1, 2048), quantity=rng.choice(("total", "gpus")),
+        )  # fmt: skip
+        use = {f.name: f.value for f in w.shown.results if f.name not in ("total", "gpus", "peak")}
+        boxes, room = w.shown.boxes, GPUS[w.gpu].n_bytes
+        if boxes is None:
+            assert sum(use.values()) < room / 50
+            continue
+        seen += 1
+        assert [part.name for part in boxes.parts] == list(use)
+        assert [part.start for part in boxes.parts[1:]] == [part.end for part in boxes.parts[:-1]]
+        for part in boxes.parts:
+            assert (part.end - part.start) * boxes.each * room == pytest.approx(use[part.name], rel=1e-6)
+        assert boxes.n <= 200
+        assert boxes.n == math.ceil(figures(w)["gpus"] / boxes.each)
+        assert boxes.n - 1 < boxes.parts[-1].end <= boxes.n
+        free = (boxes.n - boxes.parts[-1].end) * boxes.each * room
+        assert read(boxes.free.removesuffix(" free")) == pytest.approx(free, rel=6e-3, abs=1e3)
+        w.quantity = "weights"
+        assert w.shown.boxes is None
+    assert seen > 10
+
+
+def test_the_lecture_s_sum_fills_fourteen_boxes_to_the_last_byte():
+    boxes = MemoryBudget().shown.boxes
+    assert (boxes.title, boxes.note, boxes.free) == ("14 H100s of 80 GB", "a box is one", "")
+    assert [(part.name, part.start, part.end) for part in boxes.parts] == [
+        ("weights", 0, 1.75), ("gradients", 1.75, 3.5), ("master", 3.5, 7), ("moments", 7, 14),
+    ]  # fmt: skip
+
+
+def test_what_changes_nothing_idles():
+    w = MemoryBudget()
+    turned = {"texts": 9.0, "tokens": 77.0, "weight_bits": 3.0, "precision": "fp32", "checkpointing": "recompute"}
+    for of, use in ((of, use) for of in ("a number of weights", "Llama 3 8B") for use in ("training", "inference")):
+        w.of, w.use = of, use
+        used = {name for figure in w.shown.results for name in figure.uses}
+        idle = {*w.shown.idle, *(name for name in w.dials if name not in used)}
+        for name, value in turned.items():
+            before, was = [(f.value, f.how) for f in w.shown.results], getattr(w, name)
+            setattr(w, name, value)
+            assert ([(f.value, f.how) for f in w.shown.results] == before) == (name in idle), (of, use, name)
+            setattr(w, name, was)
 
 
 @pytest.mark.parametrize("quantity", SCALES)

@@ -3,31 +3,40 @@ const grid = {display: "grid", gap: "0 calc(3*var(--u))", "align-items": "center
 
 // one assumption: its name, a slider, the exact number to type, its unit
 function dial(ctx, name) {
-  const input = ctx.input(name), spec = input.spec, bar = input.focus, box = input.box;
-  box.querySelector("output").remove();
-  Object.assign(bar.style, {width: "100%", minWidth: 0});
-  const field = h("input", {type: "number", step: spec.step, "aria-label": `${spec.label}, exactly`, ...KEYS,
-    style: {height: "var(--ctl)", width: "100%", border: "1px solid var(--edge)", "border-radius": "6px", background: "var(--paper)", padding: "0 calc(2*var(--u))", "text-align": "right", "font-weight": 700}});
-  const show = () => { if (document.activeElement !== field) field.value = +(+ctx.get(name)).toPrecision(7); };
-  const commit = () => { const z = parseFloat(field.value), to = Number.isFinite(z) ? Math.max(spec.min, Math.min(spec.max, spec.step >= 1 ? Math.round(z) : z)) : +ctx.get(name);
-    field.value = to; ctx.set(name, to); };
+  const {spec, box} = ctx.input(name), log = spec.max > 1000 * spec.min, place = z => log ? Math.log10(z) : z; // of many decades each gets as much room
+  const clean = z => +Math.max(spec.min, Math.min(spec.max, spec.step >= 1 ? Math.round(z) : z)).toPrecision(7), now = () => +ctx.get(name);
+  // round numbers, about 1 % apart on a log scale
+  const grain = z => { const p = 10 ** Math.floor(Math.log10(z) + 1e-9); return log ? Math.max(spec.step, p / (z < 2 * p ? 100 : z < 5 * p ? 50 : 20)) : spec.step; };
+  const next = (z, way, fine) => { const g = log && fine ? Math.max(spec.step, grain(z) / 10) : grain(z); return clean(g * (way > 0 ? Math.floor(z / g + 1 + 1e-6) : Math.ceil(z / g - 1 - 1e-6))); };
+  const bar = h("input", {type: "range", min: place(spec.min), max: place(spec.max), step: log ? "any" : spec.step, "aria-label": spec.label, ...KEYS, style: {width: "100%", "min-width": 0}});
+  const field = h("input", {type: "number", step: "any", "aria-label": `${spec.label}, exactly`, ...KEYS,
+    style: {height: "var(--ctl)", width: "100%", border: "1px solid var(--edge)", "border-radius": "6px", background: "var(--paper)", padding: "0 calc(2*var(--u))", "text-align": "right", "font-weight": 700, appearance: "textfield"}});
+  const unit = h("span", {style: {color: "var(--ink-2)", "white-space": "nowrap"}}), slide = h("div", {class: "lm-slide", style: {"min-width": 0}}, bar), row = h("div", {style: grid, "data-dial": name}, box);
+  const filled = z => { bar.style.setProperty("--fill", 100 * (place(z) - place(spec.min)) / (place(spec.max) - place(spec.min)) + "%"); bar.setAttribute("aria-valuetext", `${+z.toPrecision(7)} ${unit.textContent}`); };
+  const show = () => { const z = now(); bar.value = place(z); filled(z); if (document.activeElement !== field) field.value = +z.toPrecision(7); };
+  const set = z => { field.value = z; ctx.set(name, z); show(); };
+  const commit = () => { const z = parseFloat(field.value); set(Number.isFinite(z) ? clean(z) : now()); };
+  const keyed = e => { // arrows and pages turn the number; in the box, where one types, the upright ones alone
+    const k = e.ctrlKey || e.metaKey || e.altKey || e.target === field && !/Up|Down/.test(e.key) ? undefined : step(e, 0, -Infinity, Infinity);
+    if (k === undefined) return false;
+    let z = now();
+    if (Number.isFinite(k)) for (let i = 0; i < Math.abs(k); i++) z = next(z, k, e.shiftKey); else z = k < 0 ? spec.min : spec.max;
+    set(z); e.preventDefault(); return true; };
+  bar.addEventListener("input", () => { const z = log ? clean(grain(10 ** bar.value) * Math.round(10 ** bar.value / grain(10 ** bar.value))) : +bar.value; filled(z); field.value = z; if (ctx.model.get("_live")) ctx.set(name, z); });
+  bar.addEventListener("change", () => set(+field.value));
+  bar.addEventListener("keydown", e => { if (keyed(e)) e.stopPropagation(); });
   field.addEventListener("change", commit);
   field.addEventListener("keydown", e => { // here and not in the picture: r and p are letters where one types
     if (e.key === "Enter") commit();
-    else if (e.key === "Escape") { field.value = ctx.get(name); field.blur(); }
+    else if (e.key === "Escape") { field.value = now(); field.blur(); }
+    else keyed(e);
     if (e.key !== "?" && !e.ctrlKey && !e.metaKey) e.stopPropagation(); });
-  bar.addEventListener("input", () => { if (document.activeElement !== field) field.value = bar.value; });
   ctx.model.on("change:" + name, show);
-  box.querySelector(".cap").remove();
   box.style.display = "contents";
-  const slide = box.firstChild;
-  slide.style.minWidth = 0;
-  const unit = h("span", {style: {color: "var(--ink-2)", "white-space": "nowrap"}});
   box.replaceChildren(h("span", {}, spec.label), slide, field, unit);
-  const row = h("div", {style: grid, "data-dial": name}, box);
-  return {row, name, show(small) { // a projector has no room for sliders: there, arrow keys turn the number
+  return {row, name, show(small, idle) { // a projector has no room for sliders: there, arrow keys turn the number
     const P = ctx.present();
-    show(); unit.textContent = ctx.labels[name + ":unit"] || spec.suffix; slide.hidden = P;
+    unit.textContent = ctx.labels[name + ":unit"] || spec.suffix; show(); slide.hidden = P; bar.disabled = field.disabled = idle; row.style.opacity = idle ? .4 : 1;
     row.style.gridTemplateColumns = small ? "max-content 3.9em max-content" : P ? "1fr 5.6em 4.8em" : "8.2em minmax(60px, 1fr) 5.6em 4.8em";
     row.style.columnGap = small ? "10px" : "calc(3*var(--u))";
   }};
@@ -52,10 +61,10 @@ function picture(ctx) {
   }
 
   function figure(r, i, L) {
-    const chosen = i === at(), value = h("div", {style: {"font-size": "var(--read)", "font-weight": 700, color: chosen ? "var(--m1-text)" : null}, hidden: L.small}, r.shown);
+    const chosen = i === at(), value = h("div", {style: {"font-size": "var(--read)", "font-weight": 700, color: chosen && !v.boxes ? "var(--m1-text)" : null}, hidden: L.small}, r.shown);
     return h("div", {role: "option", "aria-selected": chosen, "aria-label": `${r.label}: ${r.shown}`, tabindex: chosen ? 0 : -1, "data-result": r.name, ...KEYS, onclick: () => choose(i, true),
       style: {padding: L.small ? "0 14px" : `calc(${L.P ? .8 : 1.5}*var(--u)) calc(3*var(--u))`, "line-height": 1.25, "border-radius": "6px", cursor: "pointer", border: chosen ? "var(--stroke) solid var(--ink)" : "var(--stroke) solid var(--line)"}},
-      h("div", {class: "cap"}, r.label), value, L.P ? null : h("div", {class: "cap"}, r.how));
+      h("div", {class: "cap"}, v.boxes && v.boxes.parts.some(p => p.name === r.name) ? swatch(r.name) : null, r.label), value, L.P ? null : h("div", {class: "cap"}, r.how));
   }
 
   function draw(view) {
@@ -67,14 +76,15 @@ function picture(ctx) {
     note.hidden = hint.hidden = P;
     list.style.gap = small ? "3px" : `calc(${P ? 1 : 2}*var(--u))`; list.style.gridTemplateColumns = two ? `repeat(${v.results.length}, minmax(0, 1fr))` : three || small ? "1fr" : "repeat(auto-fill, minmax(13em, 1fr))";
     turn.style.cssText = small ? "display:grid;grid-template-columns:max-content max-content;justify-content:space-between;gap:6px 18px" : `display:grid;gap:calc(${two ? 2 : 3}*var(--u)) 0`;
-    for (const d of dials) { d.show(small); d.row.hidden = small && !now.uses.includes(d.name); }
-    for (const name of ctx.get("_controls").map(c => c.name)) if (!names.includes(name)) ctx.input(name).box.hidden = small && ctx.input(name).spec.options.length > 2;
+    for (const d of dials) { const idle = !v.results.some(r => r.uses.includes(d.name)); d.show(small, idle); d.row.hidden = small && !now.uses.includes(d.name); }
+    for (const {name, options} of ctx.get("_controls")) if (!names.includes(name)) { const {box} = ctx.input(name), idle = v.idle.includes(name); box.hidden = small && options.length > 2; box.style.opacity = idle ? .4 : 1; for (const e of box.querySelectorAll("input")) e.disabled = idle; }
     items = v.results.map((r, i) => figure(r, i, L));
     list.replaceChildren(...items);
     if (focused >= 0) items[at()].focus();
-    title.replaceChildren(v.ruler.title + " ", h("span", {}, P ? "" : "log scale")); title.style.marginBottom = small ? "0" : "";
-    const S = P ? 2 : 1, height = three ? Math.max(P ? 500 : 380, list.offsetHeight) : two ? Math.max(290, turn.offsetHeight) : small ? 178 : 360 * S;
-    place.replaceChildren(ruler(v.ruler, {width: Math.min(L.ruler, 560 * S), height, S, room: small ? 34 : 21 * S, label: `${v.ruler.title}: ${v.ruler.shown}`}));
+    const heading = v.boxes ? v.boxes.title : v.ruler.title;
+    title.replaceChildren(heading + " ", h("span", {}, v.boxes ? v.boxes.note : P ? "" : "log scale")); title.style.marginBottom = small ? "0" : "";
+    const S = P ? 2 : 1, width = Math.min(L.ruler, 560 * S), height = three ? Math.max(P ? 500 : 380, list.offsetHeight) : two ? Math.max(290, turn.offsetHeight) : small ? 178 : 360 * S;
+    place.replaceChildren(v.boxes ? boxes(v.boxes, {width, height, S, title: v.boxes.title}) : ruler(v.ruler, {width, height, S, room: small ? 34 : 21 * S, label: `${v.ruler.title}: ${v.ruler.shown}`}));
   }
   return {el, draw, keys: [["↑ ↓", "choose a figure"], ["← →", "turn an assumption"], ["Home End", "the first, the last"]], key(e) {
     const i = items.indexOf(e.target);
