@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
+NEGLIGIBLE = 1e-20  # the probability of a number of votes that is left out
 
 
 def pass_at_n(n_samples: int, n_right: int, n: int) -> float:
@@ -68,9 +69,12 @@ def vote_of_draws(probabilities: Numbers, right: Sequence[int], n: int) -> Numbe
         raise ValueError(f"A vote needs one sample at least, not {n}.")
     p = np.asarray(probabilities, dtype=float)
     p = np.concatenate((p, np.clip(1 - p.sum(1, keepdims=True), 0, None)), 1)
+    # Weights of Poisson counts: of n in all they are those of n draws, and what is negligible is seen to be.
     k = np.arange(n + 1)
-    series = np.power(p[:, :, None], k) / np.array([math.factorial(i) for i in k], dtype=float)
-    return _wins(series, right) * float(math.factorial(n))
+    factorial = np.array([float(math.factorial(i)) for i in k])
+    series = np.exp(-n * p)[:, :, None] * np.power(n * p[:, :, None], k) / factorial
+    together = math.exp(n * math.log(n) - n) / factorial[n]
+    return _wins(np.where(series < NEGLIGIBLE, 0.0, series), right) / together
 
 
 def _wins(series: Numbers, answers: Sequence[int]) -> Numbers:
@@ -79,22 +83,24 @@ def _wins(series: Numbers, answers: Sequence[int]) -> Numbers:
 
     series[b, v, k] is the weight of k votes for v. With k votes for the right answer every other has fewer, or as
     many: t others that tie leave it a share of 1/(t + 1), which is the integral of z**t from 0 to 1, and is taken
-    exactly by Gauss-Legendre nodes.
+    exactly by Gauss-Legendre nodes: few, since n // k - 1 others can tie at most.
     """
     B, V, size = series.shape
-    n = size - 1
-    right = np.asarray(answers)
-    own = series[np.arange(B), right]
-    others = [np.where((right == v)[:, None], np.eye(1, size), series[:, v]) for v in range(V - 1)]
-    nodes, weights = np.polynomial.legendre.leggauss(V // 2 + 1)
-    z = (nodes + 1) / 2
+    n, rows, right = size - 1, np.arange(B), np.asarray(answers)
+    own, others = series[rows, right], series[:, : V - 1].copy()
+    others[rows, right] = np.eye(1, size)
+    # The likeliest of each question side by side: the product ends where the last question's votes do.
+    order = (others > 0).sum(2).argsort(1)[:, ::-1]
     total = np.zeros(B)
     for k in range(1, n + 1):
         if not own[:, k].any():
-            break
+            continue
+        ties = min(V - 2, n // k - 1)
+        nodes, weights = np.polynomial.legendre.leggauss(ties // 2 + 1)
+        z = (nodes + 1) / 2
         rest = np.repeat(series[:, V - 1, None, : n - k + 1], len(z), 1)
-        for other in others:
-            rest = _product(rest, other, min(k, n - k), z, tied=k)
+        for at in order.T:
+            rest = _product(rest, others[rows, at], min(k, n - k), z, tied=k)
         total += own[:, k] * (rest[:, :, n - k] @ (weights / 2))
     return total
 
@@ -104,7 +110,7 @@ def _product(rest: Numbers, other: Numbers, top: int, z: Numbers, *, tied: int) 
     out = rest * other[:, None, :1]
     for j in range(1, top + 1):
         if not other[:, j].any():
-            break
+            continue
         factor = other[:, None, j : j + 1] * (z[None, :, None] if j == tied else 1.0)
         out[:, :, j:] += factor * rest[:, :, : rest.shape[2] - j]
     return out

@@ -7,9 +7,9 @@ from tests.browser.sample import Sample
 TRAINING_SAMPLES = {
     "BestOfN": Sample(
         (
-            "lab.widgets.BestOfN(trained=20)",
-            'lab.widgets.BestOfN(trained=20, way="at once", log_n=6)',
-            'lab.widgets.BestOfN(trained=20, sum="1+2+3", question="<img src=x onerror=window.__pwned=1>")',
+            'lab.widgets.BestOfN(trained=20, way="at once")',
+            'lab.widgets.BestOfN(trained=20, way="dots", log_n=6)',
+            'lab.widgets.BestOfN(trained=20, way="at once", sum="1+2+3", question="<img src=x onerror=__pwned=1>")',
         ),
         name="Samples N",
         trait="log_n",
