@@ -11,6 +11,7 @@ tensor cuts, Shoeybi et al. 2019 (Megatron-LM), arXiv 1909.08053; ring all-reduc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 from lmlab.models.config import TransformerConfig
@@ -122,7 +123,7 @@ class Timeline:
             f"{self.messages:,} messages, {self.bytes:,} bytes)"
         )
 
-    @property
+    @cached_property  # a slider asks for it several times, of thousands of spans
     def seconds(self) -> float:
         """From the first span's start to the last one's end."""
         if not self.spans:

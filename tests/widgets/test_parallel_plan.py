@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from lmlab.systems.workers import kept_workers
 from lmlab.widgets import ParallelPlan
 from lmlab.widgets._lanes import COLUMNS, KINDS, blocks_of, holdings
 from lmlab.widgets._on_processes import tiny
-from lmlab.widgets._parallel_words import BETWEEN, STATED
+from lmlab.widgets._parallel_words import BETWEEN, STATED, Setting
 from lmlab.widgets.parallel_plan import alone
 
 NARROW = "\u202f"
@@ -173,6 +174,39 @@ def test_what_processes_say_is_held_against_one_process(w: ParallelPlan, monkeyp
     w.micro_batches = 3
     assert w.measured_now is None, "another state has not been measured"
     assert len(w.shown.lanes) == 1
+
+
+def test_while_processes_work_sliders_move_and_nothing_more_is_asked(
+    w: ParallelPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[Setting] = []
+    done = threading.Event()
+    w.processes = 2
+    found = answer(w)
+
+    def slow(model: Any, ids: Any, setting: Setting) -> Any:
+        questions.append(setting)
+        assert done.wait(60)
+        return found
+
+    monkeypatch.setattr("lmlab.widgets.parallel_plan.asked", slow)
+    w.run()
+    assert w.view["running"]
+    assert w.sentence.endswith("The processes are at work.")
+    with pytest.raises(ValueError, match="still at work: wait for them"):
+        w.run()
+    w._press("start")
+    w.micro_batches = 3
+    assert "with 3 micro-batches" in w.sentence
+    with pytest.raises(TimeoutError, match=r"no answer after 0\.2 seconds; the processes go on"):
+        w.wait(0.2)
+    done.set()
+    w.wait()
+    assert [q.micro_batches for q in questions] == [4]
+    assert not w.view["running"]
+    assert w.measured_now is None, "nobody has measured 3"
+    w.micro_batches = 4
+    assert w.measured_now.timeline == found.timeline
 
 
 def test_one_process_is_the_loss_that_the_model_says(w: ParallelPlan, random_model: lab.TextModel) -> None:
