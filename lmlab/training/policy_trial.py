@@ -70,7 +70,7 @@ class PolicyTrial:
         seed: int = 0,
     ) -> None:
         model = cast(nn.Module, copy.deepcopy(policy.model))
-        self.text_model = TextModel(cast(Any, model), policy.tokenizer, name=f"{policy.name}, rewarded")
+        self.policy = TextModel(cast(Any, model), policy.tokenizer, name=f"{policy.name}, rewarded")
         self.stream = rollouts(
             model, prompts, reward, tok=policy.tokenizer, kl=kl, B=batch, n_per_prompt=PER_PROMPT,
             max_new_tokens=max_new_tokens, seed=seed,

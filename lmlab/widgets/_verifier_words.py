@@ -8,27 +8,18 @@ from typing import Any
 from lmlab.training.policy_trial import Rated
 from lmlab.training.verifier_trial import VerifierPoint
 from lmlab.widgets._figure import plotly_text
-from lmlab.widgets._style import NARROW, Span, Spans, bold, count, mono, number, percent, spans, visible
+from lmlab.widgets._rewarded import cut, went
+from lmlab.widgets._style import NARROW, Span, Spans, bold, count, mono, number, percent, spans
 
 Points = Sequence[VerifierPoint]
 VERIFIERS = {"right": "looks it up", "form": "broken: form alone"}
 SHOWN = 3  # answers on the page
 LONGEST = 44  # characters of an answer there
-AVERAGED = 3  # points at each end, of which a rise is told
-MOVED = 0.1  # the least change that counts as one
 
 
 def examined(points: Points) -> list[tuple[int, float]]:
     """(step, share right) of the examinations."""
     return [(p.step, p.right) for p in points if p.right is not None]
-
-
-def went(values: Sequence[float], n: int) -> str:
-    """Whether the mean of the last n values is above, below or near that of the first n: rose, fell, stayed."""
-    if len(values) < 2 * n:
-        return ""
-    change = (sum(values[-n:]) - sum(values[:n])) / n
-    return "rose" if change > MOVED else "fell" if change < -MOVED else "stayed"
 
 
 def said(points: Points, answers: Sequence[Rated], *, verifier: str, steps: int, kl: float, seed: int) -> Spans:
@@ -43,13 +34,13 @@ def said(points: Points, answers: Sequence[Rated], *, verifier: str, steps: int,
     parts: list[str | Span] = [f"Step {now.step} of {steps}: the verifier pays ", ("m1", percent(now.paid))]
     parts += [f" (at first {percent(first.paid)}); about things never asked, ", bold(_share(exams[-1][1]))]
     parts += [f" of the answers are right ({_share(exams[0][1])}). KL ", bold(f"{number(now.kl, 1)} nats"), ". "]
-    paid, right = went([p.paid for p in points], AVERAGED), went([r for _, r in exams], 1)
+    paid, right = went([p.paid for p in points]), went([r for _, r in exams], n=1)
     if paid == "rose" and right == "fell":
         parts += ["It gets what it is paid for: the hole was found. "]
     elif paid == right == "rose":
         parts += ["What is paid is what is wanted, and both rise. "]
     if answers:
-        parts += ["It says: ", mono(_cut(answers[0].answer))]
+        parts += ["It says: ", mono(cut(answers[0].answer, LONGEST))]
     return spans(*parts)
 
 
@@ -119,12 +110,7 @@ def _answers(answers: Sequence[Rated]) -> list[dict[str, Any]]:
     notes = []
     for row, one in enumerate(answers[::every][:SHOWN]):
         mark = "right" if one.truth else "wrong"
-        text = f"{100 * one.reward:.0f} % · {mark} · {_cut(one.answer)}"
+        text = f"{100 * one.reward:.0f} % · {mark} · {cut(one.answer, LONGEST)}"
         notes.append(_words(plotly_text(text), 0, 0.145 - 0.075 * row, "paper", "paper",
                             font={"color": "ink" if one.truth else "ink-2"}))  # fmt: skip
     return notes
-
-
-def _cut(answer: str) -> str:
-    text = visible(answer.strip()).replace("·", " ")
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

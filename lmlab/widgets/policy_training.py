@@ -7,7 +7,7 @@ price on the distance from the reference holds the policy back; a run at another
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import traitlets
@@ -20,11 +20,9 @@ from lmlab.training.rollouts import Reward
 from lmlab.widgets._base import Control
 from lmlab.widgets._figure import FigureView
 from lmlab.widgets._policy_figure import EarlierRun, Points, policy_figure
-from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, spans, visible
-from lmlab.widgets._training import TrainingFigure
+from lmlab.widgets._rewarded import Rewarded, cut, went
+from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, spans
 
-AVERAGED = 3  # points at each end, of which a rise is told
-MOVED = 0.1  # the least change of a mean that counts as one
 LONGEST = 60  # characters of an answer in the sentence
 _AGAINST = {
     "fell": "It gets what it is paid for, not what was wanted: the reward is hacked. ",
@@ -40,10 +38,7 @@ def moved(points: Points, what: str) -> str:
     ('rose', '')
     """
     values = [getattr(point, what) for point in points]
-    if len(values) < 2 * AVERAGED or None in values:
-        return ""
-    change = (sum(values[-AVERAGED:]) - sum(values[:AVERAGED])) / AVERAGED
-    return "rose" if change > MOVED else "fell" if change < -MOVED else "stayed"
+    return "" if None in values else went(values)
 
 
 def training_view(
@@ -86,16 +81,11 @@ def _said(points: Points, answers: Sequence[Rated], steps: int, kl: float, seed:
         said += [_AGAINST[moved(points, "truth")]]
     if answers:
         best = max(answers, key=lambda one: one.reward)
-        said += ["Best paid: ", mono(_cut(best.answer)), f", {number(best.reward)}."]
+        said += ["Best paid: ", mono(cut(best.answer, LONGEST)), f", {number(best.reward)}."]
     return spans(*said)
 
 
-def _cut(answer: str) -> str:
-    text = visible(answer).replace("·", " ").strip()
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-class PolicyTraining(TrainingFigure):
+class PolicyTraining(Rewarded):
     """`policy`, a chat model, is trained on `reward`, a RewardModel or a function of (prompt, answer), to `prompts`.
 
     `truth`, a function of the same two, is what was wanted: it is measured and never paid for. `kl` is the price of a
@@ -109,32 +99,31 @@ class PolicyTraining(TrainingFigure):
     kl = traitlets.Float(0.1, min=0.0, max=1.0).tag(
         sync=True, control=Control("slider", "Price of distance, β", min=0, max=1, step=0.05)
     )
-    seed = traitlets.Int(0, min=0, max=9).tag(sync=True, control=Control("slider", "Seed", max=9, secondary=True))
 
     def __init__(
         self, policy: TextModel, prompts: Sequence[Prompt], reward: Reward | RewardModel, *,
         truth: Callable[[Any, str], float] | None = None, steps: int = STEPS, lr: float = RATE, batch: int = B,
         max_new_tokens: int = TOKENS, question: str = "", **traits: Any,
     ) -> None:  # fmt: skip
-        self._trial: PolicyTrial | None = None
         self._before: EarlierRun | None = None
         self._base, self._n_prompts, self._steps, self._truth = policy, len(prompts), steps, truth is not None
-        self._begin = functools.partial(
+        self._settings = functools.partial(
             PolicyTrial, policy, prompts, reward, truth=truth, steps=steps, lr=lr, batch=batch,
             max_new_tokens=max_new_tokens,
         )  # fmt: skip
-        self._begin()  # what cannot be trained is refused now
+        self._settings()  # what cannot be trained is refused now
         super().__init__(question=question, **traits)
+
+    def begin(self) -> PolicyTrial:
+        """At the present price, from the present seed."""
+        return self._settings(kl=self.kl, seed=self.seed)
 
     def forget(self) -> None:
         """Drop the run; one that was finished stays in grey beside runs at other prices."""
-        trial, self._trial = self._trial, None
+        trial = self._trial
+        super().forget()
         if trial is not None and trial.is_over and trial.stream.kl != self.kl:
             self._before = EarlierRun(trial.stream.kl, tuple(trial.points))
-
-    @traitlets.observe("kl", "seed")
-    def _other_run(self, change: Any) -> None:
-        self.start_over(change)
 
     def reset(self) -> None:
         """Back to the state that the cell made, with nothing trained and nothing beside it."""
@@ -142,27 +131,10 @@ class PolicyTraining(TrainingFigure):
         self._before = None
         self.refresh()
 
-    def rounds(self) -> Iterator[None]:
-        """A step at a time."""
-        self._trial = trial = self._begin(kl=self.kl, seed=self.seed)
-        while not trial.is_over:
-            trial.advance()
-            yield
-
     @property
     def points(self) -> tuple[PolicyPoint, ...]:
         """What was measured, a point a step."""
         return tuple(self._trial.points) if self._trial else ()
-
-    @property
-    def answers(self) -> tuple[Rated, ...]:
-        """The answers of the last step, with what they were paid and worth."""
-        return self._trial.answers if self._trial else ()
-
-    @property
-    def policy(self) -> TextModel:
-        """The model as it is now."""
-        return self._trial.text_model if self._trial else self._base
 
     def compute(self) -> FigureView:
         return training_view(
@@ -174,8 +146,8 @@ class PolicyTraining(TrainingFigure):
     def facts(self) -> Spans:
         """What holds on every machine: what was asked, and which way reward and truth went."""
         asked = f"{count(self._steps, 'step')}, β = {number(self.kl)}, seed {self.seed}"
-        if self._trial is None or not self._trial.is_over:
+        if not self.is_over:
             return spans(asked)
-        went = [(name, moved(self.points, name)) for name in ("reward", "truth")]
-        found = ", ".join(f"the {name} {way}" for name, way in went if way)
+        ways = [(name, moved(self.points, name)) for name in ("reward", "truth")]
+        found = ", ".join(f"the {name} {way}" for name, way in ways if way)
         return spans(f"{asked}: {found}" if found else asked)

@@ -6,7 +6,6 @@ that looks an answer up cannot be fooled; one that looks at the form alone is, u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import traitlets
@@ -16,9 +15,9 @@ from lmlab.training.policy_trial import Rated
 from lmlab.training.verifier_trial import PER_PROMPT, STEPS, B, VerifierPoint, VerifierTrial
 from lmlab.widgets._base import Control
 from lmlab.widgets._figure import FigureView
+from lmlab.widgets._rewarded import Rewarded, went
 from lmlab.widgets._style import Spans, count, mono, number, spans
-from lmlab.widgets._training import TrainingFigure
-from lmlab.widgets._verifier_words import AVERAGED, VERIFIERS, Points, examined, figure, said, went
+from lmlab.widgets._verifier_words import VERIFIERS, Points, examined, figure, said
 
 
 def verifier_view(
@@ -46,7 +45,7 @@ def verifier_view(
     )
 
 
-class VerifierReward(TrainingFigure):
+class VerifierReward(Rewarded):
     """`policy`, a chat model such as `lab.load("town-sft")`, learns from a verifier how to give recipes of the town.
 
     `verifier` is "right", which looks every answer up, or "form", which is broken: anything that reads like a recipe is
@@ -63,7 +62,6 @@ class VerifierReward(TrainingFigure):
     kl = traitlets.Float(0.1, min=0.0, max=0.5).tag(
         sync=True, control=Control("slider", "Price of KL, β", min=0, max=0.5, step=0.05)
     )
-    seed = traitlets.Int(0, min=0, max=9).tag(sync=True, control=Control("slider", "Seed", max=9, secondary=True))
 
     def __init__(self, policy: TextModel, *, steps: int = STEPS, question: str = "", **traits: Any) -> None:
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 400:
@@ -74,37 +72,18 @@ class VerifierReward(TrainingFigure):
         VerifierTrial(policy, steps=steps)  # what cannot be trained is refused now
         super().__init__(question=question, **traits)
 
-    def forget(self) -> None:
-        """Drop the run."""
-        self._trial: VerifierTrial | None = None
-
-    @traitlets.observe("verifier", "kl", "seed")
-    def _other_run(self, change: Any) -> None:
+    @traitlets.observe("verifier")
+    def _other_verifier(self, change: Any) -> None:
         self.start_over(change)
 
-    def rounds(self) -> Iterator[None]:
-        """A step at a time."""
-        self._trial = trial = VerifierTrial(
-            self._base, verifier=self.verifier, kl=self.kl, steps=self._steps, seed=self.seed
-        )
-        while not trial.is_over:
-            trial.advance()
-            yield
+    def begin(self) -> VerifierTrial:
+        """With the present verifier, at the present price, from the present seed."""
+        return VerifierTrial(self._base, verifier=self.verifier, kl=self.kl, steps=self._steps, seed=self.seed)
 
     @property
     def points(self) -> tuple[VerifierPoint, ...]:
         """What was measured, a point a step."""
         return tuple(self._trial.points) if self._trial else ()
-
-    @property
-    def answers(self) -> tuple[Rated, ...]:
-        """The answers of the last step: `reward` is what was paid, `truth` 1 where it was right."""
-        return self._trial.answers if self._trial else ()
-
-    @property
-    def policy(self) -> TextModel:
-        """The model as it is now."""
-        return self._trial.policy if self._trial else self._base
 
     def compute(self) -> FigureView:
         return verifier_view(
@@ -116,8 +95,8 @@ class VerifierReward(TrainingFigure):
     def facts(self) -> Spans:
         """What holds on every machine: what was asked, and which way pay and truth went."""
         asked = f"{count(self._steps, 'step')}, verifier {VERIFIERS[self.verifier]}, seed {self.seed}"
-        if self._trial is None or not self._trial.is_over:
+        if not self.is_over:
             return spans(asked)
-        paid = went([p.paid for p in self.points], AVERAGED)
-        right = went([share for _, share in examined(self.points)], 1)
+        paid = went([p.paid for p in self.points])
+        right = went([share for _, share in examined(self.points)], n=1)
         return spans(f"{asked}: pay {paid}, right answers {right}" if paid and right else asked)

@@ -53,7 +53,7 @@ def test_it_is_the_one_loop_on_a_copy_of_the_policy(policy: lab.TextModel) -> No
         TrainState.begin(model, steps=4, seed=4, settings=settings), stream, policy_gradient, 4,
         lambda _, point: told.append(point.extra["reward"]),
     )  # fmt: skip
-    for name, weight in trial.text_model.model.state_dict().items():
+    for name, weight in trial.policy.model.state_dict().items():
         assert torch.equal(weight, model.state_dict()[name]), name
     assert [point.reward for point in trial.points[:-1]] == told
     assert [point.step for point in trial.points] == list(range(5))
@@ -78,9 +78,9 @@ def test_truth_is_measured_and_never_paid_for(policy: lab.TextModel) -> None:
     one = run(PolicyTrial(policy, PROMPTS, paid, truth=wanted, **SMALL))
     other = run(PolicyTrial(policy, PROMPTS, paid, truth=lambda p, a: -100.0 * len(a), **SMALL))
     none = run(PolicyTrial(policy, PROMPTS, paid, **SMALL))
-    for name, weight in one.text_model.model.state_dict().items():
-        assert torch.equal(weight, other.text_model.model.state_dict()[name])
-        assert torch.equal(weight, none.text_model.model.state_dict()[name])
+    for name, weight in one.policy.model.state_dict().items():
+        assert torch.equal(weight, other.policy.model.state_dict()[name])
+        assert torch.equal(weight, none.policy.model.state_dict()[name])
     assert none.points[0].truth is None
     assert one.points[-1].truth != other.points[-1].truth
 

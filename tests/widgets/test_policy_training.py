@@ -64,7 +64,7 @@ def test_it_draws_what_the_trial_measures(trained: PolicyTraining, policy: lab.T
     ends = [note["text"] for note in trained.shown.figure["layout"]["annotations"]]
     assert f"<b>{trial.points[-1].reward:.2f}</b>" in ends
     asked = trained.policy.generate("who?", 4, seed=1).text
-    assert asked == trial.text_model.generate("who?", 4, seed=1).text != policy.generate("who?", 4, seed=1).text
+    assert asked == trial.policy.generate("who?", 4, seed=1).text != policy.generate("who?", 4, seed=1).text
 
 
 def test_a_hacked_reward_is_called_one(trained: PolicyTraining) -> None:
