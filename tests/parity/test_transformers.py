@@ -205,7 +205,7 @@ def drawn_gpt2(rng: random.Random) -> Any:
     )
 
 
-def check_both_ways(config: Any, seed: int, tmp_path: Path) -> None:
+def check_both_ways(config: Any, seed: int, tmp_path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Theirs opened by us, and that saved by us and opened by them: the same logits, on ids drawn just now."""
     torch.manual_seed(seed)
     theirs = transformers.AutoModelForCausalLM.from_config(config).float().eval()
@@ -215,6 +215,8 @@ def check_both_ways(config: Any, seed: int, tmp_path: Path) -> None:
     save_model(ours, tmp_path / "ours")
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32)
     ids = random_ids(2, 60, seed=seed, vocab_size=config.vocab_size)
+    for model in (theirs, ours, again):
+        model.to(dtype)
     with torch.no_grad():
         expected = theirs(ids).logits
         assert float(expected.std()) > 0.1  # no comparison of zeros
@@ -233,8 +235,9 @@ def test_any_shape_of_a_family_has_their_logits(kind: str, key_heads: str, rope:
 
 @pytest.mark.parametrize("draw", range(6))
 def test_any_shape_of_gpt2_has_their_logits(draw: int, tmp_path: Path):
+    """In float64: a layer norm of four numbers, now and then nearly equal, makes float32's rounding much larger."""
     print(f"seed {SEED}")
-    check_both_ways(drawn_gpt2(random.Random(f"{SEED} {draw}")), SEED + draw, tmp_path)
+    check_both_ways(drawn_gpt2(random.Random(f"{SEED} {draw}")), SEED + draw, tmp_path, torch.float64)
 
 
 # ---------------------------------------------------------------- what is refused
