@@ -37,12 +37,15 @@ def test_bits_and_levels_of_the_exercises_are_those_that_are_stored() -> None:
         rows, cols = 8 * random.randint(1, 8), random.randint(3, 90)
         bits, group = random.randint(2, 8), random.randint(8, 64)
         weights = torch.randn(rows, cols)
+        weights += 0.01 * weights.sign()  # for float16 is too coarse for the scale of one tiny weight
         stored = lab.quantize(weights, bits, "absmax", group)
         n = sum(tensor.numel() * tensor.element_size() for tensor in stored.tensors().values())
         counted = SOLUTIONS["quantization.bits_per_weight"](rows, cols, bits, group)
         assert 8 * n == pytest.approx(counted * weights.numel(), abs=8)  # the last byte may be filled up
         whole = lab.quantize(weights, bits, "absmax").dequantize()
-        assert torch.allclose(SOLUTIONS["quantization.absmax"](weights, bits), whole, atol=1e-5)
+        places = (weights / weights.abs().max() + 1) / 2 * (2**bits - 1)  # of the levels 0, 1, 2 …
+        clear = (places % 1 - 0.5).abs() > 1e-3  # halfway between two levels, either is right
+        assert torch.allclose(SOLUTIONS["quantization.absmax"](weights, bits)[clear], whole[clear], atol=1e-5)
 
 
 def stretched(model: lab.TextModel, factor: float) -> tuple[object, float]:
