@@ -128,8 +128,7 @@ def attempt(deed: Deed, access: Closed, prompt: str, *, seed: int = 0) -> Outcom
 
 
 def _ask(access: Closed, prompt: str, seed: int) -> Outcome:
-    text = access.answer(prompt, seed=seed).strip()
-    return Outcome("done", "✓", f"It writes on: {text or '(nothing)'}")
+    return Outcome("done", "✓", f"It writes on: {_quoted(access.answer(prompt, seed=seed))}.")
 
 
 def _odds(access: Closed, prompt: str, seed: int) -> Outcome:
@@ -138,7 +137,7 @@ def _odds(access: Closed, prompt: str, seed: int) -> Outcome:
     except NotOpen:
         return _estimated_odds(access, prompt, seed)
     p = math.exp(first.log_prob)
-    return Outcome("done", _p(p), f"The likeliest next token is {first.text.strip()}: {_p(p)}, exactly.", p)
+    return Outcome("done", _p(p), f"The likeliest next token is {_quoted(first.text)}: {_p(p)}, exactly.", p)
 
 
 def _estimated_odds(access: Closed, prompt: str, seed: int) -> Outcome:
@@ -147,7 +146,7 @@ def _estimated_odds(access: Closed, prompt: str, seed: int) -> Outcome:
     share = Share(hits, N_ANSWERS)
     said = (
         f"Nobody shows the odds, but answers are drawn from them: of {N_ANSWERS} answers, {hits} begin with "
-        f"{token.strip()}, so it has between {_p(share.low)} and {_p(share.high)} (95 %)."
+        f"{_quoted(token)}, so it has between {_p(share.low)} and {_p(share.high)}, at 95 % confidence."
     )
     return Outcome("estimated", f"≈ {_p(share.share)}", said, share.share, share.low, share.high)
 
@@ -165,10 +164,10 @@ def _inside(access: Closed, prompt: str, seed: int) -> Outcome:
     layer, head, place = (int(i) for i in torch.unravel_index(inner.argmax(), inner.shape))
     weight, seen = float(inner[layer, head, place]), ids[place + 1 if len(ids) > 2 else place]
     said = (
-        f"From its last token, head {head} of layer {layer} looks back at {model.tokenizer.token_text(seen).strip()} "
-        f"with weight {_p(weight)}."
+        f"From its last token, head {head} of layer {layer} looks back at "
+        f"{_quoted(model.tokenizer.token_text(seen))} with weight {weight:.2f}."
     )
-    return Outcome("done", _p(weight), said, weight)
+    return Outcome("done", f"{weight:.2f}", said, weight)
 
 
 def _smaller(access: Closed, prompt: str, seed: int) -> Outcome:
@@ -195,7 +194,7 @@ def _undo(access: Closed, prompt: str, seed: int) -> Outcome:
         f"Taught to refuse eight invented things, it refuses {before.hits:.0f} of {before.n} requests. "
         f"Fine-tuned for seconds on answers, it refuses {after.hits:.0f}."
     )
-    return Outcome("done", f"{100 * before.share:.0f} → {100 * after.share:.0f} %", said, after.share)
+    return Outcome("done", f"{_p(before.share)} → {_p(after.share)}", said, after.share)
 
 
 def _seen(access: Closed, prompt: str, seed: int) -> Outcome:
@@ -249,8 +248,14 @@ def taught(model: TextModel, text: str, *, seed: int = 0) -> TextModel:
 
 
 def _p(share: float) -> str:
-    """A probability as the labs write it: two digits, without the zero."""
-    return "1.00" if share >= 0.995 else f"{share:.2f}".removeprefix("0")
+    """A probability as the labs write it: two digits, in percent."""
+    digits = 0 if share >= 0.0995 else 1 if share >= 0.00995 else 2
+    return f"{100 * share:.{digits}f}\u202f%"
+
+
+def _quoted(text: str) -> str:
+    """What a model wrote, inside a sentence: on one line, and seen even where it is a space."""
+    return f"“{text.strip(' ').replace(chr(10), '↵') or '·'}”" if text else "nothing"
 
 
 def trained_again(plan: Recipe, model: TextModel) -> tuple[bool, list[float]]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from lmlab.data.any_tokens import N_PATCHES, AnyVocabulary, lake_codebook
 from lmlab.data.lake import COLUMNS, MOVES, SIDE, SKY_CELLS, THINGS, mirrored, nearest_cell, picture, scenes
 from lmlab.sampling import Sampler, generate
-from lmlab.training.any_token import STEPS, AnyTokenPoint, AnyTokenTrial, flight, floor
+from lmlab.training.any_token import HELD_OUT, STEPS, AnyTokenPoint, AnyTokenTrial, flight, floor
 from lmlab.widgets._base import Control, View
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans
 from lmlab.widgets._training import Trains
@@ -166,8 +166,9 @@ def _stage(point: AnyTokenPoint, steps: int, seed: int, training: bool) -> list[
 
 def _picture_said(wrong: Sequence[int], point: AnyTokenPoint) -> list[str | Span]:
     low = SKY_CELLS - sum(cell >= SKY_CELLS for cell in wrong)
-    return ["It mirrors ", bold(f"{low} of {SKY_CELLS}"), " patches of this sky, and all of them in ",
-            percent(point.completed), " of fresh pictures. "]  # fmt: skip
+    whole = f"{round(HELD_OUT * point.completed)} of {HELD_OUT}"
+    return ["It mirrors ", bold(f"{low} of {SKY_CELLS}"), f" patches of this sky, and all of them in {whole} fresh "
+            "ones. "]  # fmt: skip
 
 
 def _flight_said(path: Sequence[tuple[float, float]], there: int, goal: int, sky: Sequence[int]) -> list[str | Span]:

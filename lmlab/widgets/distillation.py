@@ -55,8 +55,8 @@ class Bar:
 
 def distillation_view(
     runs: Mapping[str, Points], bars: Sequence[Bar], *, floor: float, stored: Mapping[str, StoredKL] | None = None,
-    steps: int = STEPS, temperature: float = 1.0, prompt: str = PROMPT, name: str = "town", seed: int = 0,
-    over: bool = False,
+    steps: int = STEPS, temperature: float = 1.0, prompt: str = PROMPT, cropped: int = 0, name: str = "town",
+    seed: int = 0, over: bool = False,
 ) -> FigureView:  # fmt: skip
     """What Distillation shows of both runs so far; `floor` is the teacher's own distance from the truth. Pure."""
     asked = [who for who in ("truth", "teacher", SOFT, HARD) if bars and who in bars[0].shares]
@@ -70,7 +70,10 @@ def distillation_view(
             "student) at every place of 48 documents that nobody read"
             + (f" · ◇ stored, means of 3 seeds at {STEPS} steps" if stored else ""),
         ),
-        labels={"temperature:value": f"τ = {temperature:g}"},
+        labels={
+            "temperature:value": f"τ = {temperature:g}",
+            "prompt": f"prompt ({count(cropped, 'token')} cropped)" if cropped else "prompt",
+        },
         table=[["after the prompt", *asked], *([b.word, *(percent(b.shares[who]) for who in asked)] for b in bars)],
         figure={"data": [*_curves(runs, stored or {}, steps), *_bars(bars, asked)],
                 "layout": _layout(runs, floor, steps, stored or {})},
@@ -231,14 +234,14 @@ class Distillation(TrainingFigure):
     @property
     def bars(self) -> tuple[Bar, ...]:
         """The likeliest words after the prompt: by the truth, or by the teacher of what the town never says."""
-        speakers = {"truth": self._truth, "teacher": self._teacher}
-        speakers |= {arm: trial.student for arm, trial in self.trials.items()}
+        speakers = {"teacher": self._teacher, **{arm: trial.student for arm, trial in self.trials.items()}}
         said = {who: model.next_log_probs(self.prompt).exp() for who, model in speakers.items()}
-        known = bool((said["truth"] > 0).any())
-        by = said["truth" if known else "teacher"]
+        truth = torch.zeros_like(said["teacher"])
+        if not self._teacher.n_cropped(self.prompt):  # no text of the town is longer than its model reads
+            truth = self._truth.next_log_probs(self.prompt).exp()
+        said = {"truth": truth, **said}
+        by = said["truth" if bool(truth.any()) else "teacher"]
         order = [i for i in by.sort(descending=True, stable=True).indices[:SHOWN].tolist() if by[i] > 0]
-        if not known:
-            said["truth"] = torch.zeros_like(said["truth"])
         tok = self._teacher.tokenizer
         return tuple(
             Bar(_word(tok.decode([i]), tok.specials), {who: float(p[i]) for who, p in said.items()}) for i in order
@@ -249,7 +252,7 @@ class Distillation(TrainingFigure):
         return distillation_view(
             {arm: tuple(trial.points) for arm, trial in self.trials.items()}, self.bars, floor=self._floor,
             stored=stored, steps=self._steps, temperature=self.temperature, prompt=self.prompt,
-            name=self._teacher.name, seed=self.seed, over=self.is_over,
+            cropped=self._teacher.n_cropped(self.prompt), name=self._teacher.name, seed=self.seed, over=self.is_over,
         )  # fmt: skip
 
     @property

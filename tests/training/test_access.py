@@ -49,6 +49,20 @@ def test_a_closed_model_leaks_its_odds_through_its_answers(town: lab.TextModel) 
     assert closed.result == "estimated"
     assert closed.low < exact < closed.high
     assert closed.high - closed.low < 0.15
+    assert opened.shown == f"{100 * exact:.0f}\u202f%"
+    assert "of 200 answers" in closed.said
+    assert "begin with “panicked”" in closed.said
+
+
+def test_what_a_model_writes_stands_on_one_line(town: lab.TextModel) -> None:
+    class Writes(Closed):
+        def answer(self, prompt: str, *, seed: int = 0, max_new_tokens: int = 12) -> str:
+            return prompt
+
+    ask = BY_NAME["ask it"]
+    assert [attempt(ask, Writes(town), text).said for text in (" sold.\nReaders", " ", "")] == [
+        "It writes on: “sold.↵Readers”.", "It writes on: “·”.", "It writes on: nothing.",
+    ]  # fmt: skip
 
 
 def test_loss_attention_and_size_are_the_models_own(town: lab.TextModel) -> None:

@@ -42,7 +42,10 @@ def test_a_right_row_is_the_picture_and_reaches_its_goal() -> None:
     pixels = torch.tensor(list(shown.pixels)).view(24, 24, 3) / 255
     clean = picture(SCENE.sky)
     assert float((pixels - clean).abs().max()) < 0.05
-    assert "mirrors 8 of 8 patches" in said(shown)
+    assert (
+        f"mirrors 8 of 8 patches of this sky, and all of them in {round(96 * TRIAL.points[-1].completed)} of 96"
+        in said(shown)
+    )
     assert f"fly to the {THINGS[SCENE.goal]} it ends in its square" in said(shown)
     assert shown.goal == SCENE.sky.index(SCENE.goal + 1)
     assert [t.by for t in shown.tokens] == ["given"] + ["you"] * 8 + ["model"] * 8 + ["you"] * 4 + ["model"] * 6

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
+from lmlab.data.town.truth import TownTruth
 from lmlab.text_model import TextModel, load
 from lmlab.training.distillation_study import DistillationTrial, KLPoint, StoredKL
 from lmlab.widgets import Distillation
@@ -76,12 +77,20 @@ def test_it_trains_both_and_draws_what_they_measured(town: TextModel) -> None:
     assert w.trials == {}
 
 
-def test_any_prompt_gets_a_sentence(town: TextModel) -> None:
+def test_any_prompt_gets_a_sentence(town: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
     w = Distillation(town, steps=2)
     for prompt in ("", "👩‍👩‍👧 株", "<b>", "the stock market " * 300):
         w.prompt = prompt
         assert w.bars
         assert not w._error
+    assert "never says" in w.sentence
+    read: list[int] = []
+    whole = TownTruth.next_log_probs
+    monkeypatch.setattr(TownTruth, "next_log_probs", lambda *asked: read.append(1) or whole(*asked))
+    w.prompt = "🦜" * 10_000
+    assert read == [], "what no model reads whole, the town does not say"
+    n = 1 + len(town.tokenizer.encode(w.prompt)) - town.max_seq_len
+    assert w.shown.labels["prompt"] == f"prompt ({n:,} tokens cropped)"
     assert "never says" in w.sentence
 
 
