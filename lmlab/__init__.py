@@ -149,6 +149,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from lmlab.training.distillation import distill as distill
     from lmlab.training.distillation_study import DistillationTrial as DistillationTrial
     from lmlab.training.distillation_study import stored_distillation as stored_distillation
+    from lmlab.training.exact_inputs import exact_inputs_curve as exact_inputs_curve
+    from lmlab.training.exact_inputs import kept_exact_inputs as kept_exact_inputs
+    from lmlab.training.exact_inputs import largest_inputs as largest_inputs
     from lmlab.training.loop import train as train
     from lmlab.training.objectives import masked_token as masked_token
     from lmlab.training.objectives import next_token as next_token
@@ -220,6 +223,9 @@ _HOME = {
     "quantize_model": "lmlab.models.linear",
     "encode_blocks": "lmlab.quantization",
     "decode_blocks": "lmlab.quantization",
+    "exact_inputs_curve": "lmlab.training.exact_inputs",
+    "kept_exact_inputs": "lmlab.training.exact_inputs",
+    "largest_inputs": "lmlab.training.exact_inputs",
     "QuantizationPoint": "lmlab.training.quantization_study",
     "kept_curve": "lmlab.training.quantization_study",
     "quantization_curve": "lmlab.training.quantization_study",

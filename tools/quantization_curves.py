@@ -22,7 +22,7 @@ def grid(name: str) -> list[Setting]:
     """All settings for the town; of a model that takes minutes the ones that differ most, 4 bits first."""
     if name == "town":
         return list(SETTINGS)
-    some = [s for s in SETTINGS if s.method in ("absmax", "mse", "nf4") and s.bits in (8, 4, 2)]
+    some = [s for s in SETTINGS if s.method in ("absmax", "integer", "mse", "nf4") and s.bits in (8, 4, 2)]
     some += [s for s in SETTINGS if s.group_size == 32 and (s.method != "kmeans" or s.bits >= 4)]
     return sorted(dict.fromkeys(some), key=lambda s: s.bits != 4)
 

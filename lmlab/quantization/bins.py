@@ -26,7 +26,7 @@ from lmlab.quantization.groups import (
 )
 from lmlab.quantization.packing import pack, unpack
 
-METHODS = ("absmax", "minmax", "mse", "kmeans", "nf4")
+METHODS = ("absmax", "integer", "minmax", "mse", "kmeans", "nf4")
 _LEARN_FROM = 1 << 22  # weights that k-means reads; more change its levels in the sixth digit
 _TABLE_FROM = 1 << 16  # the same where many groups share one table: 0.02 % more error, in half the time
 _CLIP_FROM = 1 << 17  # weights of one group that "mse" tries its ranges on
@@ -123,8 +123,9 @@ class Quantized:
 def quantize(weights: Tensor, bits: int, method: str = "absmax", group_size: GroupSize = None) -> Quantized:
     """Choose levels by `method` and put each weight in its nearest: weights of any shape to codes of `bits` bits.
 
-    absmax: evenly spaced from -a to a, a the largest magnitude. minmax: from the least to the greatest weight. mse:
-    from -c to c, c where the squared error is least. kmeans: free levels of least squared error (Lloyd–Max).
+    absmax: evenly spaced from -a to a, a the largest magnitude. integer: the same step, half of it lower, so that
+    one level is zero and all are whole multiples (from 2 bits on). minmax: from the least to the greatest weight.
+    mse: from -c to c, c where the squared error is least. kmeans: free levels of least squared error (Lloyd–Max).
     nf4: the 16 levels that suit a normal distribution, times a. Each group has its own scale: the whole tensor
     (`group_size` None), each "row" (all of the last dimension) or runs of `group_size` weights in a row; the last
     run of a row may be shorter. With groups, kmeans learns one table in units of the group's spread.
@@ -144,8 +145,13 @@ def quantize(weights: Tensor, bits: int, method: str = "absmax", group_size: Gro
     elif method == "kmeans":
         table, scales = _learned(groups, bits)
     else:
-        scales = groups.abs().amax(1, keepdim=True) / (half if method == "absmax" else 1)
+        scales = groups.abs().amax(1, keepdim=True) / (1 if method == "nf4" else half)
     return _encode(cut, bits, method, group_size, scales=scales, offsets=offsets, table=table)
+
+
+def has_bits(method: str, bits: int) -> bool:
+    """Whether a method has levels for so many bits: nf4 for four alone, integer from two on, the others for all."""
+    return {"nf4": bits == 4, "integer": bits >= 2}.get(method, True)
 
 
 def quantize_with_levels(
@@ -170,8 +176,9 @@ def _check_choice(bits: int, method: str, group_size: GroupSize) -> None:
         raise ValueError(f"bits must be a whole number from 1 to 8, not {bits!r}.")
     if method not in METHODS:
         raise ValueError(f"there is no method {method!r}: choose {', '.join(METHODS[:-1])} or {METHODS[-1]}.")
-    if method == "nf4" and bits != 4:
-        raise ValueError(f"nf4 has 16 levels, so it takes 4 bits, not {bits}: with other bits choose kmeans.")
+    if not has_bits(method, bits):
+        needs = "16 levels, so it takes 4 bits" if method == "nf4" else "a level at zero, so it takes 2 bits or more"
+        raise ValueError(f"{method} has {needs}, not {bits}: with other bits choose kmeans.")
     is_size = isinstance(group_size, int) and not isinstance(group_size, bool) and group_size >= 1
     if not (group_size is None or group_size == "row" or is_size):
         raise ValueError(
@@ -270,4 +277,5 @@ def _refit(groups: Tensor, scales: Tensor, table: Tensor) -> Tensor:
 def _named_table(method: str, bits: int) -> Tensor:
     if method == "nf4":
         return lv.nf4_table()
-    return lv.even_table(2**bits, centered=method != "minmax")
+    table = lv.even_table(2**bits, centered=method != "minmax")
+    return table - 0.5 if method == "integer" else table

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lmlab.assets import asset
 from lmlab.models.linear import own_linear_layers, with_weights
-from lmlab.quantization import decode_blocks, encode_blocks, quantize
+from lmlab.quantization import METHODS, decode_blocks, encode_blocks, has_bits, quantize
 from lmlab.quantization.groups import GroupSize
 from lmlab.text_model import TextModel
 from lmlab.training.held_out_loss import PROSE, HeldOut, held_out
@@ -42,9 +42,9 @@ SETTINGS: tuple[Setting, ...] = (
     *(
         Setting(method, bits, group_size)
         for group_size in (32, 64, "row", None)
-        for method in ("absmax", "minmax", "mse", "kmeans", "nf4")
+        for method in METHODS
         for bits in (8, 6, 5, 4, 3, 2)
-        if method != "nf4" or bits == 4
+        if has_bits(method, bits)
     ),
 )
 QUICK_SETTINGS: tuple[Setting, ...] = (  # what a lab measures live: two seconds for the town

@@ -11,7 +11,9 @@ from lmlab.quantization.groups import GroupSize
 from lmlab.training.quantization_study import BLOCK_BITS, QuantizationPoint
 from lmlab.widgets._figure import plotly_text
 
-METHODS = {"absmax": "absmax", "minmax": "min-max", "mse": "MSE", "kmeans": "k-means", "nf4": "NF4"}
+METHODS = {
+    "absmax": "absmax", "integer": "integer", "minmax": "min-max", "mse": "MSE", "kmeans": "k-means", "nf4": "NF4",
+}  # fmt: skip
 SHOW = {
     "perplexity": "perplexity",
     "extra": "extra loss",
@@ -22,6 +24,7 @@ LEAST_EXTRA = 3e-4  # nats a token: less is not told apart from none by a thousa
 MOST_TIMES = 1.5  # the perplexity axis ends at this many times the unquantized model's
 _MARKS = {
     "absmax": ("m1", "circle"),
+    "integer": ("m1", "circle-open"),  # absmax, half a step lower
     "minmax": ("m2", "square"),
     "mse": ("m3", "triangle-up"),
     "kmeans": ("m4", "diamond"),
@@ -89,7 +92,8 @@ def _traces(scene: Scene) -> list[dict[str, Any]]:
     traces = [_trace(scene, others, "other groups", {"color": "quiet", "symbol": "circle-open", "size": 7})]
     for method, (color, symbol) in _MARKS.items():
         there = sorted((p for p in chosen if p.method == method), key=lambda p: p.bits)
-        line = {"mode": "lines+markers", "line": {"color": color, "width": 2.5}} if len(there) > 1 else {}
+        dash = "dot" if symbol.endswith("open") else "solid"
+        line = {"mode": "lines+markers", "line": {"color": color, "width": 2.5, "dash": dash}} if there[1:] else {}
         traces.append(_trace(scene, there, METHODS[method], {"color": color, "symbol": symbol, "size": 11}) | line)
     marker = {"color": "ink", "symbol": "x-thin", "size": 11, "line": {"color": "ink", "width": 3}}
     traces.append(_trace(scene, blocks, "GGUF blocks", marker))

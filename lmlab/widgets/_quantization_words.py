@@ -12,6 +12,7 @@ from lmlab.widgets._weights import LayerWeights
 _DID = {
     "minmax": "Min-max spaces its {n} levels evenly{of} from {low} to {high}, the outermost weights.",
     "absmax": "Absmax spaces its {n} levels evenly{of} from {low} to {high}, the largest magnitude.",
+    "integer": "Integer levels are whole steps{of}: {n} from {low} to {high}, and zero is one of them.",
     "mse": "MSE spaces its {n} levels evenly{of} from {low} to {high}, and clips what lies outside.",
     "kmeans": "K-means puts its {n} levels{of}, from {low} to {high}, where the weights are.",
     "nf4": "NF4 puts its 16 levels{of}, from {low} to {high}, where a normal distribution has its weights.",

@@ -12,6 +12,7 @@ from typing import Any
 
 import traitlets
 
+from lmlab.quantization import has_bits
 from lmlab.text_model import TextModel
 from lmlab.training.held_out_loss import held_out
 from lmlab.widgets._base import Control, LabWidget, View, heavy
@@ -21,6 +22,7 @@ from lmlab.widgets._weights import LayerWeights, cost_of, first_layer, linear_la
 METHODS = {
     "minmax": "min-max",
     "absmax": "absmax",
+    "integer": "integer",
     "mse": "MSE",
     "kmeans": "k-means",
     "nf4": "NF4",
@@ -84,10 +86,10 @@ class QuantizationBins(LabWidget):
 
     @traitlets.observe("method", "bits")
     def _keep_together(self, change: Any) -> None:
-        """NF4 has 4 bits; levels by hand hold for the number of bits that they were set at."""
-        if self.method == "nf4" and self.bits != 4:
+        """NF4 has 4 bits, integer 2 or more; levels by hand hold for the number of bits that they were set at."""
+        if not has_bits(self.method, self.bits):
             if change.name == "method":
-                self.bits = 4
+                self.bits = 4 if self.method == "nf4" else 2
             else:
                 self.method = "kmeans"
         if self.method != "hand":
@@ -119,7 +121,7 @@ class QuantizationBins(LabWidget):
         shown, group = self._layers[self.layer], self.group
         method, levels = self.method, sorted(self.levels)
         if method == "hand" and len(levels) < 2:
-            start = "kmeans" if self._automatic == "nf4" and self.bits != 4 else self._automatic
+            start = self._automatic if has_bits(self._automatic, self.bits) else "kmeans"
             levels = list(shown.by_method(self.bits, start, group).levels)
         self._counted = shown.bins(group).sums.tobytes()
         key = (self.layer, self.bits, method, group, self.scope)

@@ -60,17 +60,30 @@ def stretched(model: lab.TextModel, factor: float) -> tuple[object, float]:
 
 
 @pytest.mark.slow
-def test_stretched_levels_have_more_error_and_less_loss_on_text_that_the_lab_never_saw() -> None:
+@pytest.mark.parametrize("seed", [11, 12])
+def test_levels_pulled_in_cost_and_pushed_out_do_not_on_text_that_the_lab_never_saw(seed: int) -> None:
+    """Over 25 texts of 4,000 tokens: 0.10 more with a spread of 0.015, and 0.02 less with one of 0.02."""
     town = lab.load("town")
-    seed = random.randrange(10**6)
-    text = held_out(town, list(lab.corpus("town", documents=200, seed=seed).documents), n_tokens=4000)
+    text = held_out(town, list(lab.corpus("town", documents=200, seed=seed).documents), n_tokens=5000)
     assert text is not None
-    (plain, error), (wide, more) = stretched(town, 1.0), stretched(town, 1.2)
-    assert 1.03 < more / error < 1.1
-    assert text.loss(wide) < text.loss(plain) - 0.01, seed
-    narrow, also_more = stretched(town, 0.9)
-    assert also_more > error
-    assert text.loss(narrow) > text.loss(plain) + 0.02, "it is the size that counts, not any change"
+    (plain, error), (wide, more), (narrow, also_more) = (stretched(town, factor) for factor in (1.0, 1.2, 0.9))
+    assert 1.03 * error < also_more < more < 1.1 * error, "the better model has the larger error"
+    assert text.loss(narrow) > text.loss(plain) + 0.03
+    assert text.loss(wide) < text.loss(plain) + 0.03
+    assert text.loss(narrow) > text.loss(wide) + 0.05
+
+
+def test_integer_levels_err_more_and_cost_less_where_an_input_floods_the_layers() -> None:
+    real = {(p.method, p.bits, p.group_size): p for p in kept_curve("smollm2").points}
+    three, shifted = real["absmax", 3, 32], real["integer", 3, 32]
+    assert shifted.error > 1.05 * three.error
+    assert three.perplexity > 5000, "thousands"
+    assert 60 < shifted.perplexity < 150, "a hundred"
+    for group in (32, 64, "row"):
+        assert real["integer", 4, group].loss < real["absmax", 4, group].loss - 0.1
+    town = {(p.method, p.bits, p.group_size): p for p in kept_curve("town").points}
+    for group in (32, 64, "row"):
+        assert town["integer", 4, group].loss == pytest.approx(town["absmax", 4, group].loss, abs=0.005)
 
 
 def test_what_the_lab_says_of_the_cliff_holds_for_the_stored_points() -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 import traitlets
 
 import lmlab as lab
+from lmlab.quantization import has_bits
 from lmlab.widgets._base import LabWidget
 from lmlab.widgets._quantization_words import rival_said, shown_error
 from lmlab.widgets._style import plain, spans
@@ -193,6 +194,17 @@ def test_by_hand_begins_where_the_last_method_stood(random_model: lab.TextModel)
     assert len(w.shown.levels) == 8
 
 
+def test_integer_has_two_bits_or_more(random_model: lab.TextModel) -> None:
+    w = widget(random_model, bits=1)
+    w.method = "integer"
+    w.wait()
+    assert (w.bits, len(w.shown.levels)) == (2, 4)
+    assert 0 in w.shown.levels
+    w.bits = 1
+    w.wait()
+    assert w.method == "kmeans"
+
+
 def test_nf4_has_four_bits(random_model: lab.TextModel) -> None:
     w = widget(random_model, bits=2)
     w.method = "nf4"
@@ -206,7 +218,7 @@ def test_nf4_has_four_bits(random_model: lab.TextModel) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("bits", [1, 4, 8])
 def test_every_choice_has_a_sentence_with_its_numbers(random_model: lab.TextModel, method: str, bits: int) -> None:
-    if method == "nf4" and bits != 4:
+    if not has_bits(method, bits):
         return
     view = widget(random_model, bits=bits, method=method, text="the goose").shown
     said = "".join(text for _, text in view.readout)
