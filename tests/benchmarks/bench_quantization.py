@@ -124,17 +124,17 @@ def torchao_rows() -> Iterator[Row]:
 
     for work, bits, group, config in (
         (
-            "4 bits, absmax, groups of 32",
+            "4 bits, integer, groups of 32",
             4,
             32,
             IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(32)),
         ),
-        ("8 bits, absmax, rows", 8, "row", Int8WeightOnlyConfig()),
+        ("8 bits, integer, rows", 8, "row", Int8WeightOnlyConfig()),
     ):
         yield Row(
             work,
             "torchao",
-            lambda w, bits=bits, group=group: lab.quantize(w, bits, "absmax", group),
+            lambda w, bits=bits, group=group: lab.quantize(w, bits, "integer", group),
             lambda packed: packed.dequantize(),
             through(config),
             lambda stored: stored.dequantize(),
