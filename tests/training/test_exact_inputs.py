@@ -21,7 +21,7 @@ from lmlab.training.exact_inputs import (
 from lmlab.training.held_out_loss import HeldOut, held_out
 from lmlab.training.quantization_study import kept_curve, study_text
 
-DOCUMENTS = ["The stock market crashed and investors panicked. A goose hid.", "2 + 3 = 5."]
+DOCUMENTS = ["The stock market crashed and investors panicked. A goose hid.", "2 + 3 = 5.", "2 + 3 = 5. A goose."]
 FLOODED = "blocks.1.attention.value"
 
 
@@ -41,6 +41,7 @@ def text_of(model: lab.TextModel) -> HeldOut:
 def test_energies_are_the_mean_squares_of_what_really_flows_in(model: lab.TextModel) -> None:
     """By hand, document after document: what the first block's norm makes of the embedding, for every real token."""
     inside = model.model
+    assert any(len(set(lengths.tolist())) > 1 for _, lengths in text_of(model).batches), "some row is filled up"
     rows = [torch.tensor([model.tokenizer.bos_id, *model.tokenizer.encode(d)]) for d in DOCUMENTS]
     with torch.no_grad():
         flows = torch.cat([inside.blocks[0].attention_norm(inside.embedding(ids)) for ids in rows])
