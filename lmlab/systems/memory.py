@@ -161,23 +161,33 @@ def _moments_of_a_step(
     """
     n, D, F, V, width = B * T, config.d_model, config.ff_width, config.vocab_size, state.width
     heads = (config.n_heads + config.kv_heads) * config.head_width
-    swiglu = config.mlp == "swiglu"
+    swiglu, rms = config.mlp == "swiglu", config.norm == "rms"
+    one = n * D * width  # a number for each place of each vector
     layer = layer_bytes(config, B=B, T=T, width=width)
-    kept = n * D * width if checkpointing else layer
-    norm, mlp = (2 if config.norm == "layer" else 3) * n * D * width, (4 if swiglu else 2) * n * F * width
+    kept = one if checkpointing else layer
+    norm, mlp = (3 if rms else 2) * one, (4 if swiglu else 2) * n * F * width
     # What is kept outside the layers, but for ids and targets: they were there before the step.
     outside = sum(saved.n_bytes for saved in saved_outside_layers(config, B=B, T=T, width=width)) - 2 * ID_BYTES * n
     below = outside - FULL * n * V - norm  # once the output layer is done with
     table, matrix = state.gradients * V * D, state.gradients * D * F
-    a_layer = state.gradients * (config.n_params - V * D * (1 if config.tie_embeddings else 2)) / config.n_layers
+    ends = V * (1 if config.tie_embeddings else 2) + (config.max_seq_len if config.position == "learned" else 0)
+    a_layer = state.gradients * (config.n_params - ends * D) / config.n_layers
+    all_kept, matrices = config.n_layers * kept, (3 if swiglu else 2) * matrix
     found = {
-        "loss": config.n_layers * kept + outside + 2 * FULL * n * V,  # gradients of logits and of log-probabilities
-        "embedding": state.gradients * config.n_params + (2 * table if config.tie_embeddings else 0),
+        "loss": all_kept + outside + 2 * FULL * n * V,  # gradients of logits and of log-probabilities
+        "output layer": all_kept + outside + table + one,  # the gradient of logits, where log-probabilities were
+        "last norm": all_kept + below + table + (6 if rms else 3) * one,  # RMSNorm's way back is six steps
+        "embedding": state.gradients * config.n_params + (2 * table if config.tie_embeddings else one),
     }
     for at in {0, config.n_layers - 1}:
-        here = below + table + at * kept + (config.n_layers - 1 - at) * a_layer + layer + n * D * width
+        here = below + table + at * kept + (config.n_layers - 1 - at) * a_layer + layer + one
+        after = here - mlp + matrices
         found[f"MLP of layer {at}"] = here + mlp / 2 + matrix  # gradients of what it multiplied, and of one matrix
-        found[f"attention of layer {at}"] = here - mlp - norm + 2 * n * heads * width + (3 if swiglu else 2) * matrix
+        found[f"input of its MLP, {at}"] = after + n * F * width + (2 if swiglu else 1) * one  # a gradient a matrix
+        found[f"norm before it, {at}"] = after + (1 if not rms else 2 if checkpointing else 3) * one
+        found[f"attention of layer {at}"] = after - norm + 2 * n * heads * width
+        if checkpointing:
+            found[f"second pass of layer {at}"] = here + one  # what attention found, not yet let go
     return found
 
 

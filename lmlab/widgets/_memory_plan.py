@@ -137,7 +137,7 @@ def memory_boxes(use: MemoryUse, gpu: str) -> Boxes | None:
     sizes: Mapping[str, int] = use.parts
     return Boxes(
         title=f"{gpus_said(n, gpu)} of {GPUS[gpu].n_bytes / 1e9:g} GB",
-        note="a box is one" if each == 1 else f"a box is {each:,}",
+        note="a box each" if each == 1 else f"{each:,} to a box",
         n=n_boxes,
         each=each,
         parts=tuple(parts),

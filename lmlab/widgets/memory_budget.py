@@ -21,7 +21,7 @@ from lmlab.text_model import TextModel
 from lmlab.widgets._base import Control
 from lmlab.widgets._calculator import Calculator, CalculatorView, Figure, Scale, compared, dial, shown_count, tick
 from lmlab.widgets._memory_plan import LABELS, Boxes, Plan, last_said, memory_boxes, memory_figures
-from lmlab.widgets._style import NARROW, Span, Spans, bold, n_bytes, spans
+from lmlab.widgets._style import Span, Spans, bold, n_bytes, percent, spans
 
 ALONE, LIVE = "a number of weights", "live"
 MOST_TOKENS = 4096  # a step of so many is measured while one waits
@@ -67,7 +67,7 @@ def memory_budget_view(plan: Plan, *, quantity: str, measured: MemoryUse | None,
         targets.append(SLIDE[plan.use])
     longest = f"of {plan.model.max_seq_len:,}" if isinstance(plan.model, TransformerConfig) else ""
     return MemoryBudgetView(
-        question=f"What must fit before {plan.name} can be {'used' if plan.use == 'inference' else 'trained'}?",
+        question=f"What must fit to {'use' if plan.use == 'inference' else 'train'} {plan.name}?",
         about=f"MemoryBudget · {live or 'arithmetic alone'}",
         readout=_readout(plan, use, figures, chosen, found),
         foot=spans(
@@ -109,9 +109,8 @@ def _readout(plan: Plan, use: MemoryUse, figures: tuple[Figure, ...], chosen: Fi
         return spans(part, bold(chosen.shown), " predicted, ", bold(n_bytes(found)), " measured", how, *whole, on_top)
     if chosen.name not in ("total", "gpus"):
         return spans(*whole, f"{on_top} {part}", bold(chosen.shown), ".")
-    if use.activations:
-        return spans(*whole, f"{on_top} Activations are {100 * use.activations / use.total:.0f}{NARROW}% of it.")
-    return spans(*whole, on_top)
+    texts, name = (use.activations, "Activations") if use.activations else (use.cache, "Keys and values")
+    return spans(*whole, on_top, f" {name} are {percent(texts / use.total)} of it." if texts else "")
 
 
 class MemoryBudget(Calculator):
@@ -136,7 +135,8 @@ class MemoryBudget(Calculator):
         control=Control("segments", "To be", options=(("training", "trained"), ("inference", "used"))),
     )  # fmt: skip
     precision = traitlets.Enum(list(PRECISIONS), "mixed").tag(
-        sync=True, control=Control("segments", "Trained in", options=tuple((name, name) for name in PRECISIONS))
+        sync=True,
+        control=Control("segments", "Trained in", options=tuple((name, name) for name in PRECISIONS), secondary=True),
     )
     checkpointing = traitlets.Enum(["keep", "recompute"], "keep").tag(
         sync=True,
@@ -149,14 +149,14 @@ class MemoryBudget(Calculator):
     billion_params = dial("weights N", 70.0, 1e-6, 2000.0, 1e-6, "billion")
     texts = dial("texts", 1.0, 1.0, 1024.0, 1.0, "at once")
     tokens = dial("tokens a text", 4096.0, 1.0, 8192.0, 1.0, "")
-    weight_bits = dial("a weight in use", 16.0, 1.0, 32.0, 1.0, "bits")
+    weight_bits = dial("a weight used", 16.0, 1.0, 32.0, 1.0, "bits")
 
     def __init__(self, model: TextModel | None = None, **traits: Any) -> None:
         if model is not None and not isinstance(getattr(model, "model", None), Transformer):
             raise TypeError(f"MemoryBudget measures a TextModel of a Transformer, not {type(model).__name__}.")
         self._live_model = model
         self._measured: dict[tuple[int, int, bool], MemoryUse] = {}
-        names = {ALONE: "N weights alone", **{name: name for name in PUBLISHED}}
+        names = {ALONE: "N weights", **{name: name for name in PUBLISHED}}
         if model is not None:
             names[LIVE] = model.name
             traits = {"of": LIVE, "precision": "fp32", "texts": 8.0, "tokens": 64.0, **traits}

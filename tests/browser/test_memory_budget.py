@@ -1,4 +1,4 @@
-"""MemoryBudget in JupyterLab: typed, chosen and measured; the page's figures against arithmetic made here."""
+"""MemoryBudget in JupyterLab: typed, turned, chosen and measured; the page's figures against arithmetic made here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from tests.browser.small_projector import nothing_collides
 from tests.browser.widget import Widget
 
 CELLS = [
@@ -63,6 +64,127 @@ def test_a_random_number_of_weights_and_the_gpus_that_it_takes(page):
     widget.root.get_by_label("used", exact=True).check()
     widget.expect_readout("Using ")
     assert shown(widget, "total") == pytest.approx(2 * n * 1e9, rel=6e-3)
+
+
+@pytest.fixture
+def lecture(page) -> Widget:
+    """The lecture's seventy billion weights, as the cell made them."""
+    page.page.evaluate("() => document.activeElement.blur()")
+    page.execute("w.reset(); w.wait()")
+    widget = page.widget("MemoryBudget", 0)
+    widget.expect_readout("Training 70.0 billion weights takes")
+    return widget
+
+
+def strokes(widget: Widget, selector: str) -> list[tuple[float, float]]:
+    """Where each rectangle of a path starts, and how wide it is, in pixels."""
+    d = widget.root.locator(selector).get_attribute("d") or ""
+    return [(float(x), float(wide)) for x, wide in re.findall(r"M([\d.]+) [\d.]+h([\d.]+)", d)]
+
+
+def test_boxes_are_filled_to_the_byte(page, lecture):
+    n = round(random.Random().uniform(40, 400), 1)
+    typed(lecture, "weights N", n)
+    boxes = strokes(lecture, "svg [data-boxes]")
+    assert len(boxes) == math.ceil(16 * n / 80) == int(shown(lecture, "gpus"))
+    one = boxes[0][1]
+    for part, a_weight in (("weights", 2), ("gradients", 2), ("moments", 8)):
+        filled = sum(wide for _, wide in strokes(lecture, f'svg [data-part="{part}"]'))
+        assert filled / one == pytest.approx(a_weight * n / 80, abs=0.02), part
+    x, wide = strokes(lecture, 'svg [data-part="moments"]')[-1]
+    assert (x + wide - boxes[-1][0]) / one == pytest.approx(16 * n / 80 - len(boxes) + 1, abs=0.02)
+    lecture.root.locator('[data-result="moments"]').click()
+    lecture.expect_readout("Two moments: ")
+    assert lecture.root.locator("svg [data-boxes]").count() == 0
+
+
+def test_an_arrow_key_turns_any_number_of_weights_by_about_a_hundredth(page, lecture):
+    slider, box = lecture.control("weights N"), lecture.control("weights N, exactly")
+    start = float(f"{10 ** random.Random().uniform(-2, 3):.4g}")
+    typed(lecture, "weights N", start)
+    slider.focus()
+    for key in ("ArrowRight", "ArrowUp", "ArrowLeft"):
+        before = float(box.input_value())
+        lecture.readout_after(lambda key=key: lecture.press(key))
+        now = float(box.input_value())
+        assert 0.0005 < abs(now / before - 1) < 0.0125
+        assert (now > before) == (key != "ArrowLeft")
+        assert float(f"{now:.3g}") == now, "a round number"
+        page.expect("w.billion_params", now)
+    before = float(box.input_value())
+    lecture.readout_after(lambda: lecture.press("PageUp"))
+    assert 1.05 < float(box.input_value()) / before < 1.25
+    box.focus()
+    before = float(box.input_value())
+    lecture.readout_after(lambda: lecture.press("ArrowDown"))
+    assert 0.0005 < 1 - float(box.input_value()) / before < 0.0125
+    slider.focus()
+    lecture.readout_after(lambda: lecture.press("End"))
+    page.expect("w.billion_params", 2000.0)
+    lecture.readout_after(lambda: lecture.press("Home"))
+    page.expect("w.billion_params", 1e-6)
+    assert lecture.error() == ""
+
+
+def test_a_log_slider_dragged_wildly_ends_where_it_is_let_go(page, lecture):
+    rng = random.Random()
+    box = lecture.control("weights N").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.page.mouse.move(box["x"] + 30, y)
+    page.page.mouse.down()
+    for _ in range(60):
+        page.page.mouse.move(box["x"] + rng.uniform(-40, box["width"] + 40), y)
+    page.page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.page.mouse.up()
+    let_go = float(lecture.control("weights N, exactly").input_value())
+    assert 0.02 < let_go < 0.1, "the middle of a millionth and two thousand, by the logarithm"
+    page.expect("w.billion_params", let_go)
+    page.agree(lecture)
+    assert shown(lecture, "total") == pytest.approx(16e9 * let_go, rel=6e-3)
+
+
+def test_every_digit_of_the_box_is_seen_and_the_sentence_agrees(page, lecture):
+    typed(lecture, "weights N", 70.0001)
+    assert (
+        "70.0001 billion weights takes 1.12\u202fTB: at least 15 H100s, the last for 1.60\u202fMB" in lecture.readout()
+    )
+    box = lecture.control("weights N, exactly")
+    for width, height, big in ((1280, 900, False), (1920, 1080, True), (1024, 768, True), (1024, 768, False)):
+        page.resize(width, height)
+        lecture.present(big)
+        assert box.evaluate("(e) => e.scrollWidth <= e.clientWidth"), (width, big)
+    page.resize(1280, 900)
+
+
+def test_a_small_model_s_digits_are_seen_as_well(page):
+    box = page.widget("MemoryBudget", 1).control("weights N, exactly")
+    assert box.input_value() == f"{page.ask('town.model.config.n_params') / 1e9:.6f}"
+    assert box.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+
+def test_what_changes_nothing_cannot_be_turned(page, lecture):
+    for name in ("tokens a text", "a weight used", "recompute"):
+        assert lecture.control(name).is_disabled(), name
+    lecture.root.get_by_label("used", exact=True).check()
+    lecture.expect_readout("Using ")
+    assert lecture.control("a weight used").is_enabled()
+    assert lecture.control("fp32").is_disabled()
+    lecture.control("Model").select_option("Llama 3 8B")
+    lecture.expect_readout("Keys and values are")
+    assert lecture.control("tokens a text").is_enabled()
+
+
+def test_it_fits_a_small_projector(page, lecture):
+    assert nothing_collides(lecture) == []
+    page.resize(1024, 768)
+    top, read = lecture.root.bounding_box(), lecture.status.bounding_box()
+    assert read["y"] + read["height"] - top["y"] <= 700
+    page.resize(1280, 900)
+
+
+def test_photographs(page, lecture):
+    assert lecture.photograph("memory_budget") <= 1000
+    page.resize(1280, 900)
 
 
 def test_keys_walk_the_parts_and_the_mark_stands_where_the_logarithm_says(page):

@@ -124,6 +124,21 @@ def test_the_prediction_is_what_a_step_takes(checkpointing):
         assert measured.peak == pytest.approx(predicted.peak, rel=0.05), f"{config}, B={B}, T={T}"
 
 
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+@pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_peak_of_lopsided_shapes(norm, mlp, checkpointing):
+    """A vocabulary or an MLP smaller than the stream: then a step is fullest at a norm or at the MLP's input."""
+    for V, F, tied in ((20, 8, True), (150, 30, False)):
+        config = TransformerConfig(
+            vocab_size=V, max_seq_len=80, d_model=128, n_layers=2, n_heads=4, d_head=4, d_ff=F, norm=norm, mlp=mlp,
+            position="learned", tie_embeddings=tied,
+        )  # fmt: skip
+        measured = measured_memory(Transformer(config), torch.randint(V, (5, 70)), checkpointing=checkpointing)
+        predicted = training_memory(config, B=5, T=70, precision="fp32", checkpointing=checkpointing)
+        assert measured.peak == pytest.approx(predicted.peak, rel=0.05), f"{config}"
+
+
 def test_checkpointing_trades_activations_for_a_second_forward_pass():
     config = TransformerConfig(vocab_size=50, d_model=64, n_layers=8, n_heads=4, max_seq_len=64)
     ids = torch.randint(50, (4, 64))

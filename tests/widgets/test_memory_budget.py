@@ -165,7 +165,7 @@ def test_the_boxes_hold_every_byte_in_order_and_only_the_last_has_room():
 
 def test_the_lecture_s_sum_fills_fourteen_boxes_to_the_last_byte():
     boxes = MemoryBudget().shown.boxes
-    assert (boxes.title, boxes.note, boxes.free) == ("14 H100s of 80 GB", "a box is one", "")
+    assert (boxes.title, boxes.note, boxes.free) == ("14 H100s of 80 GB", "a box each", "")
     assert [(part.name, part.start, part.end) for part in boxes.parts] == [
         ("weights", 0, 1.75), ("gradients", 1.75, 3.5), ("master", 3.5, 7), ("moments", 7, 14),
     ]  # fmt: skip

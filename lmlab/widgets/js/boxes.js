@@ -7,7 +7,7 @@ function boxes(b, {width, height, S, title}) {
   const gap = (b.n > 40 ? 2 : 5) * S, em = 13.5 * S, fit = c => { const r = Math.ceil(b.n / c), w = (width - gap * (c - 1)) / c, t = Math.min(64 * S, (height - gap * (r - 1)) / r); return {c, r, w, t, size: Math.min(w / 1.6, t)}; };
   let at = fit(1);
   for (let c = 2; c <= b.n; c++) { const other = fit(c); if (other.size > at.size + .5) at = other; }
-  const {c, r, w, t} = at, x = i => (i % c) * (w + gap), y = i => Math.floor(i / c) * (t + gap), fits = string => .56 * em * string.length + em, tall = t > 1.3 * em;
+  const {c, r, w, t} = at, x = i => (i % c) * (w + gap), y = i => Math.floor(i / c) * (t + gap), fits = string => .62 * em * string.length + em, tall = t > 1.3 * em;
   const rest = b.n - Math.max(...b.parts.map(p => p.end)), parts = [];
   for (const {name, label, start, end} of b.parts) {
     const [fill, ink = "#000", edge] = INK[name], e = edge ? 1.5 * S : 0, pieces = [];
