@@ -128,7 +128,7 @@ def attempt(deed: Deed, access: Closed, prompt: str, *, seed: int = 0) -> Outcom
 
 
 def _ask(access: Closed, prompt: str, seed: int) -> Outcome:
-    return Outcome("done", "✓", f"It writes on: {_quoted(access.answer(prompt, seed=seed))}.")
+    return Outcome("done", "✓", f"It writes on: {_quoted(access.answer(prompt, seed=seed))}")
 
 
 def _odds(access: Closed, prompt: str, seed: int) -> Outcome:

@@ -15,11 +15,18 @@ Rows = Sequence[tuple[float, float, float]]
 def tests_figure(rows: Rows, share: float, *, n: int, pool: int) -> dict[str, Any]:
     """A plotly specification: a dot and a bar for each test, those that miss hollow; the pool's share a line in ink."""
     low, high = min(r[1] for r in rows), max(r[2] for r in rows)
-    title = f"<b>Right answers in {len(rows)} tests of {n} questions</b>, percent"
+    title = f"<b>Right answers</b>, percent, {len(rows)} tests of {n} each"
     data = _dots(rows, lambda row: row[1] <= share <= row[2], "holds it", "misses it")
     return {
         "data": data,
-        "layout": _layout(title, share, f"all {pool:,}<br>questions", len(rows), (min(low, 0.02), max(high, 0.98))),
+        "layout": _layout(
+            title,
+            share,
+            pool,
+            len(rows),
+            (min(low, 0.02), max(high, 0.98)),
+            "blue: this test · hollow: misses the line",
+        ),
     }
 
 
@@ -28,14 +35,14 @@ def leads_figure(
 ) -> dict[str, Any]:
     """A plotly specification: the first model's lead in each test; hollow where the interval reaches 0."""
     rows, wide = [(c.difference, *c.paired) for c in found], found[0].apart
-    title = f"<b>Lead of {plotly_text(short(names[0]))} in {len(rows)} tests of {n} questions</b>, points"
+    title = f"<b>Lead of {plotly_text(short(names[0]))}</b>, points, {len(rows)} tests of {n}"
     apart = {
         "type": "scatter", "mode": "lines", "x": [1, 1], "y": [100 * end for end in wide],
         "line": {"color": "quiet", "width": 9}, "name": "with questions apart",
         "hovertemplate": "%{y:.1f} points<extra></extra>",
     }  # fmt: skip
     low, high = min(0.0, wide[0], *(r[1] for r in rows)), max(0.0, wide[1], *(r[2] for r in rows))
-    layout = _layout(title, lead, f"all {pool:,}<br>questions", len(rows), (low, high))
+    layout = _layout(title, lead, pool, len(rows), (low, high), "bar: questions apart · hollow: cannot tell")
     layout["shapes"].append(_line(0, {"color": "ink", "width": 1.5, "dash": "dash"}))
     layout["yaxis"]["ticksuffix"] = ""
     data = _dots(rows, lambda row: not row[1] <= 0 <= row[2], "sees who is ahead", "cannot tell")
@@ -108,16 +115,16 @@ def _series(x: Sequence[float], rows: Rows, color: str, name: str, *, symbol: st
     }  # fmt: skip
 
 
-def _layout(title: str, truth: float, said: str, n_tests: int, ends: tuple[float, float]) -> dict[str, Any]:
+def _layout(title: str, truth: float, pool: int, n_tests: int, ends: tuple[float, float], marks: str) -> dict[str, Any]:
     room = 0.06 * (ends[1] - ends[0])
     return {
         "xaxis": {"range": [0, n_tests * 1.27], "showgrid": False, "zeroline": False,
-                  "tickvals": [1, *range(10, n_tests + 1, 10)]},
+                  "tickvals": [1, *range(10, n_tests + 1, 10)], "title": {"text": marks}},
         "yaxis": {"range": [100 * (ends[0] - room), 100 * (ends[1] + room)], "ticksuffix": " %", "zeroline": False},
-        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        "showlegend": False,
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [_line(100 * truth, {"color": "ink", "width": 2}, end=n_tests * 1.015)],
-        "annotations": [_title(title), _note(n_tests * 1.03, 100 * truth, f"<b>{said}</b>", color="ink")],
+        "annotations": [_title(title), _note(n_tests * 1.03, 100 * truth, f"<b>all {pool:,}</b>", color="ink")],
     }  # fmt: skip
 
 

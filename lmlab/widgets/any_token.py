@@ -116,7 +116,7 @@ def any_token_view(
         )
     ]
     return AnyTokenView(
-        question=question or "Can a model of text read pictures and fly?",
+        question=question or "Can a text model see and fly?",
         about="AnyToken · 2 layers, D 64 · cpu",
         readout=spans(
             *_stage(point, steps, seed, training), *_picture_said(wrong, point), *_flight_said(path, there, goal, sky)
@@ -160,7 +160,7 @@ def _stage(point: AnyTokenPoint, steps: int, seed: int, training: bool) -> list[
     if point.step == 0:
         return ["Press ", bold("Train"), f": so far its weights are random, seed {seed}. "]
     least, said = floor(), [f"Step {point.step} of {steps}: "] if training or point.step < steps else []
-    return [*said, model_name(0, "the model"), " pays ", bold(number(point.losses.all)),
+    return [*said, model_name(0, "the model" if said else "The model"), " pays ", bold(number(point.losses.all)),
             f" nats a token, the floor is {number(least.all)}. "]  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _picture_said(wrong: Sequence[int], point: AnyTokenPoint) -> list[str | Span
     low = SKY_CELLS - sum(cell >= SKY_CELLS for cell in wrong)
     whole = f"{round(HELD_OUT * point.completed)} of {HELD_OUT}"
     return ["It mirrors ", bold(f"{low} of {SKY_CELLS}"), f" patches of this sky, and all of them in {whole} fresh "
-            "ones. "]  # fmt: skip
+            "skies. "]  # fmt: skip
 
 
 def _flight_said(path: Sequence[tuple[float, float]], there: int, goal: int, sky: Sequence[int]) -> list[str | Span]:

@@ -25,7 +25,7 @@ from lmlab.widgets._figure import FigureView, FigureWidget
 from lmlab.widgets._style import Span, Spans, bold, count, model_name, mono, number, percent, spans, you
 
 _SUM = re.compile(r"\s*([0-9]{1,2})\s*\+\s*([0-9]{1,2})\s*\+\s*([0-9]{1,2})\s*=?\s*")
-CHOOSERS = (("a vote", "m1", "circle"), ("most confident", "m2", "square"), ("a verifier", "m3", "triangle-up"))
+CHOOSERS = (("a vote", "m1", "circle"), ("confident", "m2", "square"), ("a verifier", "m3", "triangle-up"))
 
 
 def read_sum(text: str) -> Tensor:
@@ -109,7 +109,7 @@ def _curves(chosen: Chosen, tokens: int) -> list[dict[str, Any]]:
 def _by_sum(asked: Asked, chosen: Chosen, mine: Asked, at: int) -> list[dict[str, Any]]:
     """One point a sum: right with one sample against right by vote; hollow where another answer is likelier."""
     common = {"type": "scatter", "mode": "markers", "xaxis": "x2", "yaxis": "y2", "showlegend": False,
-              "hovertemplate": "one sample %{x:.0f} %, a vote %{y:.0f} %"}  # fmt: skip
+              "hovertemplate": "one sample %{x:.0f} %, a vote %{y:.0f} %", "cliponaxis": False}  # fmt: skip
     traces: list[dict[str, Any]] = [
         {**common, "mode": "lines", "x": [0, 100], "y": [0, 100], "hoverinfo": "skip",
          "line": {"color": "edge", "width": 1}, "name": "no gain"}
@@ -143,10 +143,11 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
 
 def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.03, "font": {"color": "ink"}}
-    titles = (("", "<b>Right answers</b>, %"), ("2", f"<b>A vote of {n}</b>, %"),
-              ("3", f"<b>{_text(mine)}</b>"))  # fmt: skip
+    right = {"x": 1, "xanchor": "right"}
+    titles = (("", "<b>Right answers</b>, %", {}), ("2", f"<b>A vote of {n}</b>, %", right),
+              ("3", f"<b>{_text(mine)}</b>, ▼ right", right))  # fmt: skip
     notes: list[dict[str, Any]] = [
-        {**head, "text": text, "xref": f"x{k} domain", "yref": f"y{k} domain"} for k, text in titles
+        {**head, "text": text, "xref": f"x{k} domain", "yref": f"y{k} domain", **place} for k, text, place in titles
     ]
     ends = _apart([100 * shares[-1] for shares in (chosen.vote, chosen.confident, chosen.verifier)])
     notes += [
@@ -155,19 +156,19 @@ def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
         for (name, color, _), y in zip(CHOOSERS, ends, strict=True)
     ]  # fmt: skip
     most = max(n * float(mine.probabilities.max()), *(mine.samples.answers[0, :n].tolist().count(h) for h in range(24)))
-    notes.append({"xref": "x3", "yref": "y3 domain", "x": mine.right[0], "y": 1.0, "yanchor": "top", "text": "▼ right",
+    notes.append({"xref": "x3", "yref": "y3 domain", "x": mine.right[0], "y": 1.0, "yanchor": "top", "text": "▼",
                   "showarrow": False, "font": {"color": "ink"}})  # fmt: skip
     plain = {"fixedrange": True, "zeroline": False}
     share = {**plain, "range": [0, 103], "tickvals": [0, 25, 50, 75, 100]}
     return {
-        "xaxis": {**plain, "type": "log", "domain": [0, 0.42], "tickvals": [k * tokens for k in NS],
-                  "ticktext": [str(k * tokens) for k in NS], "title": {"text": "tokens written for one answer (log)"}},
+        "xaxis": {**plain, "type": "log", "domain": [0, 0.46], "tickvals": [k * tokens for k in NS],
+                  "ticktext": [str(k * tokens) for k in NS], "title": {"text": "tokens an answer (log)"}},
         "yaxis": share,
-        "xaxis2": {**share, "domain": [0.66, 1], "anchor": "y2"},
-        "yaxis2": {**share, "domain": [0.58, 1], "anchor": "x2"},
-        "xaxis3": {**plain, "domain": [0.66, 1], "anchor": "y3", "tickvals": [0, 6, 12, 18, 23],
+        "xaxis2": {**share, "domain": [0.77, 1], "anchor": "y2", "tickvals": [0, 50, 100]},
+        "yaxis2": {**share, "domain": [0.64, 1], "anchor": "x2", "tickvals": [0, 50, 100]},
+        "xaxis3": {**plain, "domain": [0.77, 1], "anchor": "y3", "tickvals": [0, 6, 12, 18, 23],
                    "range": [-0.7, 23.7]},
-        "yaxis3": {**plain, "domain": [0, 0.3], "anchor": "x3", "range": [0, 1.35 * max(most, 1)], "nticks": 3},
+        "yaxis3": {**plain, "domain": [0, 0.26], "anchor": "x3", "range": [0, 1.4 * max(most, 1)], "nticks": 2},
         "barmode": "overlay",
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "dragmode": False,
@@ -177,7 +178,7 @@ def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _apart(heights: list[float], least: float = 12.0) -> list[float]:
+def _apart(heights: list[float], least: float = 15.0) -> list[float]:
     """The heights of labels, moved so far that none covers another."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed = list(heights)
@@ -203,7 +204,8 @@ class BestOfN(StoresFacts, FigureWidget):
     )
     log_n = traitlets.Int(3, min=0, max=6).tag(sync=True, control=Control("slider", "Samples N", max=6))
     temperature = traitlets.Float(1.0, min=0.25, max=2.0).tag(
-        sync=True, control=Control("slider", "Temperature", min=0.25, max=2.0, step=0.25, live=False)
+        sync=True,
+        control=Control("slider", "Temperature", min=0.25, max=2.0, step=0.25, live=False, secondary=True),
     )
     way = traitlets.Enum(WAYS, "scratch pad").tag(
         sync=True, control=Control("segments", "It writes", options=tuple((way, way) for way in WAYS))

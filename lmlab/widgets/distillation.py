@@ -68,7 +68,8 @@ def distillation_view(
             mono("logits (B,T,V)"), f" · soft: τ² KL(teacher ‖ student) at every place of {DOCUMENTS} documents, τ = "
             f"{temperature:g} · hard: the word that stood there · B {B}, T {T}, seed {seed} · measured: KL(truth ‖ "
             "student) at every place of 48 documents that nobody read"
-            + (f" · ◇ stored, means of 3 seeds at {STEPS} steps" if stored else ""),
+            + (f" · ◇ stored, means of 3 seeds at {STEPS} steps; samples: the teacher’s text, fresh: read once"
+               if stored else ""),
         ),
         labels={
             "temperature:value": f"τ = {temperature:g}",
@@ -113,7 +114,7 @@ def _curves(runs: Mapping[str, Points], stored: Mapping[str, StoredKL], steps: i
         points = runs.get(who, ())
         lines.append({
             "type": "scatter", "mode": "lines", "x": [p.step for p in points] or [0],
-            "y": [p.truth for p in points] or [None], "name": f"{shape} {who}",
+            "y": [p.truth for p in points] or [None], "name": f"{shape} {who}", "showlegend": False,
             "line": {"color": f"m{SLOTS[who] + 1}", "width": 3}, "hovertemplate": "step %{x}: %{y:.2f} nats",
         })  # fmt: skip
     there = [stored[arm] for arm in (HARD, SAMPLES, SOFT, FRESH) if arm in stored]
@@ -134,7 +135,7 @@ def _bars(bars: Sequence[Bar], asked: Sequence[str]) -> list[dict[str, Any]]:
             "color": "rgba(0,0,0,0)", "line": {"color": "ink", "width": 2}}  # fmt: skip
         found.append({
             "type": "bar", "orientation": "h", "x": [100 * bar.shares[who] for bar in bars], "y": words, "name": who,
-            "marker": marker, "xaxis": "x2", "yaxis": "y2", "showlegend": who not in (SOFT, HARD),
+            "marker": marker, "xaxis": "x2", "yaxis": "y2", "showlegend": False,
             "hovertemplate": "%{y}: %{x:.1f} %",
         })  # fmt: skip
     return found
@@ -145,17 +146,18 @@ def _layout(runs: Mapping[str, Points], floor: float, steps: int, stored: Mappin
     highest = max((p.truth for points in runs.values() for p in points), default=6.0)
     place = {"showarrow": False, "xref": "x", "yref": "y", "xanchor": "left", "font": {"color": "ink-2"}}
     notes = [
-        {**head, "text": "<b>From the truth</b>, nats a token", "xref": "x domain", "yref": "y domain"},
-        {**head, "text": "<b>The next word</b>, percent", "xref": "x2 domain", "yref": "y2 domain", "x": 1,
+        {**head, "text": "<b>From the truth</b>, nats", "xref": "x domain", "yref": "y domain"},
+        {**head, "text": "<b>The next word</b>, %", "xref": "x2 domain", "yref": "y2 domain", "x": 1,
          "xanchor": "right"},
-        {**place, "text": f"the teacher: {number(floor, 3)}", "x": 0, "y": floor, "yanchor": "bottom"},
-        *({**place, "text": arm, "x": steps, "xshift": 12, "y": stored[arm].mean}
+        {**place, "text": "teacher", "x": 0, "y": floor, "yanchor": "bottom"},
+        *({**place, "text": arm.removesuffix(" " + SAMPLES), "x": steps, "xshift": 12, "y": stored[arm].mean}
           for arm in (SAMPLES, FRESH) if arm in stored),
+        *(_named(who, runs[who], above=who == HARD) for who in (HARD, SOFT) if runs.get(who)),
     ]  # fmt: skip
     dashed = {"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": steps, "y0": floor, "y1": floor,
               "line": {"color": "ink", "width": 2}}  # fmt: skip
     return {
-        "xaxis": {"range": [0, steps * (1.45 if stored else 1.02)], "domain": [0, 0.52], "title": {"text": "step"},
+        "xaxis": {"range": [0, steps * (1.45 if stored else 1.02)], "domain": [0, 0.5], "title": {"text": "step"},
                   "zeroline": False, "fixedrange": True,
                   "tickvals": [round(steps * i / 4) for i in range(5)]},
         "yaxis": {"range": [0, max(4.0, math.ceil(highest))], "zeroline": False, "fixedrange": True},
@@ -164,9 +166,17 @@ def _layout(runs: Mapping[str, Points], floor: float, steps: int, stored: Mappin
         "yaxis2": {"anchor": "x2", "type": "category", "autorange": "reversed", "fixedrange": True,
                    "ticks": "", "showgrid": False},
         "barmode": "group", "bargap": 0.25, "bargroupgap": 0.05, "dragmode": False,
-        "legend": {"x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
         "shapes": [dashed], "annotations": notes,
+    }  # fmt: skip
+
+
+def _named(who: str, points: Points, *, above: bool) -> dict[str, Any]:
+    """What a curve is, above it or below, where it has become flat."""
+    middle = points[3 * len(points) // 4]
+    return {
+        "text": f"<b>{who}</b>", "showarrow": False, "xref": "x", "yref": "y", "x": middle.step, "y": middle.truth,
+        "xanchor": "center", "yanchor": "bottom" if above else "top", "font": {"color": f"m{SLOTS[who] + 1}-text"},
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from lmlab.widgets._facts import StoresFacts
 from lmlab.widgets._style import NARROW, Spans, bold, count, mono, spans
 
 PROMPT = "the stock market crashed and investors"
-PAGES = (("deeds", "What may you do?"), *((a, a.capitalize()) for a in ACCESSES))
+PAGES = (("deeds", "Deeds"), *((a, a.capitalize()) for a in ACCESSES))
 NAMES = tuple(deed.name for deed in DEEDS)
 _TINT = {"done": 1.0, "estimated": 0.5, "refused": 0.0}
 Tried = Mapping[tuple[str, str], Outcome]

@@ -67,7 +67,7 @@ def tool_use_view(
     pieces = _pieces(said.tokens)
     n = sum(token.by == "model" for token in said.tokens)
     return ToolUseView(
-        question=question or "What does a model know that it can look up?",
+        question=question or "Why know what you can look up?",
         about=f"ToolUse · {MODELS[model]} · cpu",
         readout=spans(
             *_readout(said, wanted, host, model, asked),

@@ -10,6 +10,7 @@ import torch
 from lmlab.data.any_tokens import AnyVocabulary, lake_codebook, patchify
 from lmlab.data.lake import THINGS, picture
 from lmlab.training.any_token import AnyTokenTrial, floor, greedy
+from tests.browser.small_projector import nothing_collides
 
 STEPS, SEED = 90, 4
 IDS = "(root) => [...root.querySelectorAll('.tok')].map((e) => [Number(e.dataset.id), e.dataset.by])"
@@ -95,3 +96,4 @@ def test_photographs(page):
     page.agree(w, names=("w",))
     assert page.ask("w.trial.points[-1].completed") > 0.9
     assert w.photograph("any_token") <= 1080
+    assert nothing_collides(w) == []

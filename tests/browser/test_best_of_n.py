@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from tests.browser.small_projector import nothing_collides
+
 SETUP = "import lmlab as lab"
 DRAWN = "(root) => root.querySelector('[role=img]').data.map((d) => ({name: d.name, x: d.x, y: d.y}))"
 
@@ -64,3 +66,4 @@ def test_photographs(page):
     page.page.evaluate("() => document.activeElement.blur()")
     page.agree(w)
     assert w.photograph("best_of_n") < 1080, "a projector does not scroll"
+    assert nothing_collides(w) == []

@@ -10,6 +10,7 @@ import torch
 from lmlab.data.town.truth import TownTruth
 from lmlab.text_model import load
 from lmlab.training.distillation_study import DistillationTrial
+from tests.browser.small_projector import nothing_collides
 
 STEPS = 20
 DRAWN = "(root) => root.querySelector('[role=img]').data?.map((d) => ({name: d.name, x: d.x, y: d.y}))"
@@ -73,3 +74,4 @@ def test_photographs(page):
     page.execute("best.wait()")
     page.agree(w, names=("best",))
     assert w.photograph("distillation") <= 1080
+    assert nothing_collides(w) == []

@@ -13,6 +13,7 @@ from lmlab.data.town.measure import answers
 from lmlab.data.town.probes import probes
 from lmlab.data.town.town import Town
 from lmlab.training.evaluation_error import _POOL_SEED
+from tests.browser.small_projector import nothing_collides
 
 DRAWN = """(root) => root.querySelector('[role=img]').data.flatMap((d) => d.error_y ? d.x.map((x, i) =>
   [x, d.y[i], d.y[i] - d.error_y.arrayminus[i], d.y[i] + d.error_y.array[i]]) : [])"""
@@ -45,7 +46,7 @@ def test_every_test_on_the_screen_is_counted_again(page, right):
     w = page.widget("EvaluationError")
     n = 10 * random.randint(3, 40)
     n = int(w.drag_slider("Questions in a test, n", n))
-    drawn = rows_drawn(page, w, f"tests of {n} questions")
+    drawn = rows_drawn(page, w, f"tests of {n} each")
     seed = page.ask("w.seed")
     places = np.random.default_rng(seed).integers(1000, size=(1000, n))
     z2 = 1.959963985**2
@@ -61,12 +62,12 @@ def test_every_test_on_the_screen_is_counted_again(page, right):
 def test_other_tests_by_keyboard_and_another_interval(page):
     w = page.widget("EvaluationError")
     page.execute("w.n = 30")
-    before = rows_drawn(page, w, "tests of 30 questions")
+    before = rows_drawn(page, w, "tests of 30 each")
     button = w.root.get_by_role("button", name="Draw others")
     button.focus()
     w.readout_after(lambda: w.press("Enter"))
     page.expect("w.seed > 0", True)
-    assert rows_drawn(page, w, "tests of 30 questions") != before
+    assert rows_drawn(page, w, "tests of 30 each") != before
     w.readout_after(lambda: w.control("naive").check())
     w.expect_readout("a naive interval")
 
@@ -102,3 +103,4 @@ def test_photographs(page):
     page.execute("w.reset()")
     w.expect_readout("Wilson")
     assert w.photograph("evaluation_error") <= 1080, "a projector does not scroll"
+    assert nothing_collides(w) == []

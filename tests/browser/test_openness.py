@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from lmlab.data.landscape import LANDSCAPE
 from tests.browser.samples import SETUP
+from tests.browser.small_projector import nothing_collides
 
 CELLS = """root => Object.fromEntries([...root.querySelectorAll("[data-deed]")].map(c => [
   c.dataset.deed + "/" + c.dataset.access, [c.dataset.x === undefined ? null : Number(c.dataset.x), c.textContent]]))"""
@@ -63,12 +64,13 @@ def test_models_are_walked_by_keys_and_show_their_sources(page):
     expect(w.root).to_contain_text(rows[1].source)
     w.press("End")
     expect(w.root).to_contain_text(rows[-1].source)
-    w.root.get_by_role("radio", name="What may you do?").check(force=True)
+    w.root.get_by_role("radio", name="Deeds").check(force=True)
 
 
 def test_photographs(page):
     w = page.widget("Openness")
     assert w.photograph("openness") < 1080, "a projector does not scroll"
+    assert nothing_collides(w) == []
     w.root.get_by_role("radio", name="Open-weight").check(force=True)
     page.expect("w.page", "open-weight")
     assert w.photograph("openness_landscape") < 1080

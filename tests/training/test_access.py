@@ -61,7 +61,7 @@ def test_what_a_model_writes_stands_on_one_line(town: lab.TextModel) -> None:
 
     ask = BY_NAME["ask it"]
     assert [attempt(ask, Writes(town), text).said for text in (" sold.\nReaders", " ", "")] == [
-        "It writes on: “sold.↵Readers”.", "It writes on: “·”.", "It writes on: nothing.",
+        "It writes on: “sold.↵Readers”", "It writes on: “·”", "It writes on: nothing",
     ]  # fmt: skip
 
 

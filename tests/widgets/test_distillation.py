@@ -30,7 +30,7 @@ def town() -> TextModel:
 
 def themed(value: object) -> object:
     if isinstance(value, str):
-        return "#111" if value in ("m1", "m2", "m3", "ink", "ink-2", "quiet") else value
+        return "#111" if value in ("m1", "m2", "m3", "m1-text", "m2-text", "ink", "ink-2", "quiet") else value
     if isinstance(value, dict):
         return {key: themed(item) for key, item in value.items()}
     return [themed(item) for item in value] if isinstance(value, list) else value
@@ -49,6 +49,8 @@ def test_the_figure_holds_the_points_the_bars_and_what_is_stored() -> None:
     assert bars["truth"] == pytest.approx([15, 20])
     assert "<b>" not in view.figure["data"][3]["y"][1]
     assert view.figure["layout"]["shapes"][0]["y0"] == 0.009
+    named = {note["text"]: (note["x"], note["y"]) for note in view.figure["layout"]["annotations"]}
+    assert (named["<b>soft</b>"], named["<b>hard</b>"]) == ((10, 2.0), (10, 3.25))
     said = "".join(text for _, text in view.readout)
     assert "soft is 2.00 nats a token from the truth, hard 3.25; their teacher 0.009" in said
     assert "<b>%{x}</b> has 20\u202f%, teacher 21\u202f%, soft 10\u202f%, hard 0." in said

@@ -71,8 +71,9 @@ function picture(ctx) {
       item.dataset.id = t.id; item.dataset.by = t.by; item.setAttribute("aria-label", t.said);
       item.addEventListener("focus", () => show(t)); item.addEventListener("blur", () => show(null));
     });
-    strip.el.style.cssText = "display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 12px;align-items:center";
-    strip.el.replaceChildren(...groups.flatMap(([a, b, name]) => [h("span", {class: "cap", "aria-hidden": "true"}, name), h("span", {style: {display: "flex", "flex-wrap": "wrap"}}, strip.items.slice(a - 1, b - 1))]));
+    const named = !P || ctx.root.clientWidth > 1200;
+    strip.el.style.cssText = `display:grid;grid-template-columns:${named ? "max-content " : ""}minmax(0,1fr);gap:2px 12px;align-items:center`;
+    strip.el.replaceChildren(...groups.flatMap(([a, b, name]) => [...(named ? [h("span", {class: "cap", "aria-hidden": "true"}, name)] : []), h("span", {style: {display: "flex", "flex-wrap": "wrap"}}, strip.items.slice(a - 1, b - 1))]));
     rows.replaceChildren(strip.el);
   }
 
@@ -89,7 +90,7 @@ function picture(ctx) {
   function draw(view) {
     const held = place.contains(document.activeElement), chip = rows.contains(document.activeElement) ? [...rows.querySelectorAll(".tok")].indexOf(document.activeElement) : -1, P = ctx.present();
     v = view; lit = null;
-    (ctx.root.clientWidth > (P ? 1200 : 760) ? el : ctx.after).append(right);
+    (ctx.root.clientWidth > 760 ? el : ctx.after).append(right);
     right.style.marginTop = right.parentElement === el ? "" : "calc(4*var(--u))";
     const small = sky(P); strip(P, small);
     lossHead.hidden = losses.hidden = P; if (!P) lossBars(P);

@@ -7,7 +7,7 @@ function picture(ctx) {
   function deeds(P) {
     const narrow = ctx.root.clientWidth < (P ? 1000 : 620), w = P ? 300 : narrow ? 84 : 170, at = ctx.get("at");
     grid = cells({values: v.rows.map(r => r.tints), rows: v.rows.map(r => r.name), cols: v.columns, low: 0, high: 1, w, at, label: "what came of each deed, by access",
-      show: (x, i, j) => v.rows[i].shown[j], onselect: (i, j) => ctx.set("at", [i, j])});
+      show: (x, i, j) => narrow ? v.rows[i].shown[j].replace(/^.* → /, "→ ") : v.rows[i].shown[j], onselect: (i, j) => ctx.set("at", [i, j])});
     grid.items.forEach((line, i) => line.forEach((cell, j) => {
       cell.dataset.deed = v.rows[i].name; cell.dataset.access = v.columns[j];
       if (P) cell.style.minHeight = "calc(.78*var(--ctl))"; // nine rows on a projector

@@ -1,6 +1,7 @@
 // ToolUse: a transcript, one line a writer; under each token what the model gave it, and beside it how often it is right.
 function picture(ctx) {
   const h1 = h("h4"), lines = h("div"), main = h("div", {style: {flex: 1, "min-width": 0}}, h1, lines), h2 = h("h4"), chart = h("div"), aside = h("div", {style: {flex: "none"}}, h2, chart), el = h("div", {class: "cols"}, main, aside);
+  const SHORT = {you: "You", model: "Model", host: "Host"};
   const play = ctx.input("play").box.querySelector("button");
   let rows = null, v = null, shown = Infinity, playing = 0, quiet = false;
   const total = () => v.pieces.reduce((n, p) => n + p.tokens.length, 0);
@@ -21,12 +22,12 @@ function picture(ctx) {
       rows.els[r].style.cssText = `display:flex;flex-wrap:wrap;row-gap:${P ? 46 : 32}px;padding:3px 2px ${P ? 46 : 32}px;min-width:0`;
       [...rows.els[r].children].forEach((chip, k) => { chip.style.visibility = before + k < shown ? "" : "hidden"; if (piece.by === "host") chip.style.outline = "2px solid var(--ink)", chip.style.outlineOffset = "-2px"; });
       const dim = before >= shown; before += piece.tokens.length;
-      return h("div", {"data-by": piece.by, style: {display: "flex", gap: P ? "32px" : "16px", "align-items": "baseline", "min-height": P ? "92px" : "58px", visibility: dim ? "hidden" : ""}},
-        h("span", {class: piece.by === "model" ? "named n1" : "", style: {flex: "none", width: P ? "312px" : "156px", "font-weight": 700}}, piece.name), rows.els[r]);
+      return h("div", {"data-by": piece.by, style: {display: "flex", gap: "16px", "align-items": "baseline", "min-height": P ? "92px" : "58px", visibility: dim ? "hidden" : ""}},
+        h("span", {class: piece.by === "model" ? "named n1" : "", style: {flex: "none", width: P ? "110px" : "156px", "font-weight": 700}}, P ? SHORT[piece.by] : piece.name), rows.els[r]);
     }));
     h1.replaceChildren("The transcript ", h("span", {}, P ? "hatched: no target of the loss" : "bars: what the model gave each token; hatched: no target"));
     h2.replaceChildren("Right answers ", h("span", {}, P ? "by digits" : "by digits of the numbers"));
-    aside.style.width = A + "px";
+    aside.style.width = A + "px"; aside.hidden = P && !beside;
     chart.replaceChildren(shares(A, P)); (beside ? el : ctx.after).append(aside);
     if (held) { quiet = true; rows.focus(); quiet = false; }
   }
