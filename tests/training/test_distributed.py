@@ -30,7 +30,7 @@ from tests.training.stand_ins import small_model
 from tests.training.team_of_two import KINDS, PARALLELS, RESUMED, STEPS, Ragged, a_run, losses, work
 
 ROOT = Path(__file__).parents[2]
-STEPS_OF_RECIPE = 120
+STEPS_OF_RECIPE, SAVE_EVERY = 120, 20
 slow = pytest.mark.slow
 both = pytest.mark.parametrize("parallel", PARALLELS)
 unix = pytest.mark.skipif(os.name == "nt", reason="sends signals, which Windows does not have")
@@ -184,7 +184,7 @@ steps = {steps}
 B = 4
 T = 24
 lr = 0.003
-save_every = 20
+save_every = {SAVE_EVERY}
 """,
         encoding="utf-8",
     )
@@ -253,6 +253,8 @@ def test_a_worker_that_is_killed_is_started_again_and_nobody_can_tell(tmp_path: 
         wait_for(lambda: steps_done(out) > 50, child)
         watched(monitor.wait_for(step=40))
         lock = json.loads((out / "lock").read_text(encoding="utf-8"))
+        # Between two checkpoints: right after one no step is lost, and none would be done twice.
+        wait_for(lambda: 0 < steps_done(out) % SAVE_EVERY < SAVE_EVERY - 5, child)
         os.kill(lock["pid"], signal.SIGKILL)  # the first process, which holds the lock
         _, said = child.communicate(timeout=250)
     assert child.returncode == 0, said
