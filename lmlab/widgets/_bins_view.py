@@ -19,7 +19,7 @@ from lmlab.widgets._quantization_words import (
     shown_error,
 )
 from lmlab.widgets._style import Spans, n_bytes, number, spans
-from lmlab.widgets._weights import Cost, LayerWeights, Result, cost_of, quantized_layers
+from lmlab.widgets._weights import Cost, FineBins, LayerWeights, Result, cost_of, quantized_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,7 @@ def quantization_bins_view(
     model: TextModel,
     layers: Sequence[LayerWeights],
     shown: LayerWeights,
+    bins: FineBins,
     text: HeldOut | None,
     *,
     bits: int,
@@ -80,14 +81,14 @@ def quantization_bins_view(
     rival: Rival | None = None,
     measure: bool = True,
 ) -> QuantizationBinsView:
-    """What QuantizationBins shows: `layers` are quantized, `shown` is the one whose weights are drawn.
+    """What QuantizationBins shows: `layers` are quantized, `shown` is drawn, counted in `bins`.
 
     `rival` is what levels set by hand compete with. `measure` is false where the loss is worked out later.
     """
     results = quantized_layers(layers, bits=bits, method=method, group=group, levels=levels)
     here = results[shown.name]
     best = shown.by_method(bits, "kmeans", group)
-    cost, bins = cost_of(layers, results), shown.bins(group)
+    cost = cost_of(layers, results)
     scope = f"all {len(layers)} layers" if len(layers) > 1 else "this layer"
     view = QuantizationBinsView(
         question=f"With {in_words(2**bits)} numbers to spend, which weights would you keep?",

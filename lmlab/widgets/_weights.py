@@ -50,7 +50,7 @@ class LayerWeights:
     name: str
     weights: Tensor
     _results: dict[tuple[str, int, str], Result] = field(default_factory=dict)
-    _bins: dict[str, FineBins] = field(default_factory=dict)
+    _bins: dict[tuple[str, tuple[float, float]], FineBins] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,11 +73,16 @@ class LayerWeights:
         """Levels set by hand, in units of the spread."""
         return self._result(quantize_with_levels(self.weights, levels, group_size=GROUPS[group]), group)
 
-    def bins(self, group: str) -> FineBins:
-        """The weights counted in fine bins; remembered."""
-        if group not in self._bins:
-            self._bins[group] = fine_bins(self.weights, GROUPS[group])
-        return self._bins[group]
+    def bins(self, group: str, levels: Sequence[float] = ()) -> FineBins:
+        """The weights counted in fine bins, over a range that holds these levels, too; remembered."""
+        counted = self._counted(group, (0.0, 0.0))
+        reach = (min(levels, default=0.0), max(levels, default=0.0))
+        return counted if counted.low < reach[0] and reach[1] < counted.high else self._counted(group, reach)
+
+    def _counted(self, group: str, reach: tuple[float, float]) -> FineBins:
+        if (group, reach) not in self._bins:
+            self._bins[group, reach] = fine_bins(self.weights, GROUPS[group], reach)
+        return self._bins[group, reach]
 
     def forget(self) -> None:
         """What was worked out is as large as the weights: of a large model it is not kept for every layer."""
@@ -96,13 +101,15 @@ class LayerWeights:
         return Result(quantized, error / energy if energy else 0.0, tuple(mean))
 
 
-def fine_bins(weights: Tensor, group: GroupSize) -> FineBins:
-    """Count weights in units of their group's spread; the range reaches a little beyond the outermost."""
+def fine_bins(weights: Tensor, group: GroupSize, reach: Sequence[float] = (0.0, 0.0)) -> FineBins:
+    """Count weights in units of their group's spread; the range is a little wider than they are, and than `reach`."""
     groups = cut_into_groups(weights, group).values.double()
     units = groups.square().mean(1, keepdim=True).sqrt()
     z = torch.where(units > 0, groups / units, 0.0).numpy().reshape(-1)
     share = (units.square() / groups.square().sum().clamp_min(1e-300)).expand_as(groups).numpy().reshape(-1)
     low, high = min(-1.0, float(z.min())) - 0.15, max(1.0, float(z.max())) + 0.15
+    low = low if reach[0] > low else reach[0] - 0.15
+    high = high if reach[1] < high else reach[1] + 0.15
     cell = np.clip(((z - low) / (high - low) * N_BINS).astype(np.int64), 0, N_BINS - 1)
     sums = [np.bincount(cell, w, N_BINS) for w in (None, share, share * z, share * z * z)]
     return FineBins(low, high, np.stack(sums).astype(np.float32))

@@ -120,10 +120,12 @@ class QuantizationBins(LabWidget):
     def compute(self) -> QuantizationBinsView:
         shown, group = self._layers[self.layer], self.group
         method, levels = self.method, sorted(self.levels)
+        start = self._automatic if has_bits(self._automatic, self.bits) else "kmeans"
+        first = shown.by_method(self.bits, start, group).levels
         if method == "hand" and len(levels) < 2:
-            start = self._automatic if has_bits(self._automatic, self.bits) else "kmeans"
-            levels = list(shown.by_method(self.bits, start, group).levels)
-        self._counted = shown.bins(group).sums.tobytes()
+            levels = list(first)
+        bins = shown.bins(group, [*first, *self._first_levels])  # what is dragged does not move the axis
+        self._counted = bins.sums.tobytes()
         key = (self.layer, self.bits, method, group, self.scope)
         if method != "hand" and key in self._known:  # a lecturer goes back and forth between two settings
             return self._known[key]
@@ -134,6 +136,7 @@ class QuantizationBins(LabWidget):
             self._model,
             self._quantized(shown),
             shown,
+            bins,
             self._text,
             bits=self.bits,
             method=method,

@@ -154,6 +154,34 @@ def test_fine_bins_give_the_error_of_any_levels(random_model: lab.TextModel, gro
     assert bins.sums[0].sum() == w.size
 
 
+@pytest.mark.parametrize("group", ["all", "32"])
+@pytest.mark.parametrize(("method", "bits"), [("integer", 2), ("integer", 3), ("absmax", 2), ("minmax", 3)])
+def test_the_axis_holds_every_level_of_a_method_and_stays_while_one_is_dragged(
+    method: str, bits: int, group: str
+) -> None:
+    tok = lab.load("town").tokenizer
+    model = lab.Transformer(lab.TransformerConfig.tiny(vocab_size=tok.vocab_size), seed=1)
+    with torch.no_grad():
+        model.blocks[0].mlp.up.weight[0, 0] = 1.0  # one weight far out on one side
+    w = widget(
+        lab.TextModel(model, tok, name="lopsided"), layer="blocks.0.mlp.up", method=method, bits=bits, group=group
+    )
+    view = w.shown
+    assert view.low < view.levels[0] < view.levels[-1] < view.high
+    w.levels = [0.9 * view.levels[0], *view.levels[1:-1], 0.8 * view.levels[-1]]
+    w.wait()
+    assert (w.method, w.shown.low, w.shown.high) == ("hand", view.low, view.high)
+    w.method = "minmax"
+    w.wait()
+    assert w.shown.low == pytest.approx(w.shown.levels[0] - 0.15, abs=0.01) or group == "32"
+
+
+def test_levels_of_the_cell_that_lie_far_out_are_on_the_axis(random_model: lab.TextModel) -> None:
+    view = widget(random_model, levels=[-30.0, 0.0, 0.5, 25.0]).shown
+    assert view.low < -30
+    assert view.high > 25
+
+
 def test_the_page_receives_the_bins_once(random_model: lab.TextModel) -> None:
     w = widget(random_model)
     assert w._bins == fine_bins(torch.from_numpy(raw(random_model)), None).sums.tobytes()
