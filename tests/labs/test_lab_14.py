@@ -92,6 +92,7 @@ def test_what_the_lab_says_of_the_cliff_holds_for_the_stored_points() -> None:
     assert max(rise[8]) < 0.002
     assert rise[4][len(rise[4]) // 2] < 0.01
     small = [math.exp(p.loss - full.loss) - 1 for p in points if p.bits >= 4 and p.group_size is not None]
+    assert lab.load("town").model.blocks[2].mlp.down.weight.numel() == 45_056
     assert max(small) < 0.015, "with a scale for every row or group"
     assert 5 < math.log10(max(p.error for p in points) / min(p.error for p in points)) < 5.5, "five decades"
     assert rise[3][0] < 0.01 < rise[3][-1]
