@@ -235,7 +235,7 @@ PID = "open('pid', 'w').write(str(os.getpid()))\n"
 def test_a_child_that_works_is_left_alone(tmp_path):
     seen: list[int] = []
     work = "for n in range(8):\n open('data', 'ab').write(bytes(1000)); time.sleep(0.2)\nsys.exit(3)"
-    assert watch(tmp_path, SPEAK + work, seen=seen) == 3
+    assert watch(tmp_path, SPEAK + work, seen=seen, contact=1.2, stall=1.2) == 3  # each of its pauses is far shorter
     assert len(set(seen) & {1000 * n for n in range(1, 9)}) > 0
 
 

@@ -134,7 +134,7 @@ def test_samples_follow_the_distribution():
         assert exact.sum() > 1, "most of two texts answer"
         for row, p in zip(drawn.answers, exact, strict=True):
             counted = torch.bincount(row[row >= 0], minlength=HOURS) / n
-            assert torch.allclose(counted.double(), p, atol=2.5 / math.sqrt(n))
+            assert torch.allclose(counted.double(), p, atol=3.2 / math.sqrt(n))  # 6.4 standard errors and more
         one = drawn.ids[0, :1]
         scored = model.log_probs(one[:, :-1])[0, ASKED - 1 :].gather(1, one[0, ASKED:, None]).sum()
         assert float(drawn.log_probs[0, 0]) == pytest.approx(float(scored), abs=1e-4)
