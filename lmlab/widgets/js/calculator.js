@@ -7,7 +7,7 @@ function dial(ctx, name) {
   const clean = z => +Math.max(spec.min, Math.min(spec.max, spec.step >= 1 ? Math.round(z) : z)).toPrecision(7), now = () => +ctx.get(name);
   // round numbers, about 1 % apart on a log scale
   const grain = z => { const p = 10 ** Math.floor(Math.log10(z) + 1e-9); return log ? Math.max(spec.step, p / (z < 2 * p ? 100 : z < 5 * p ? 50 : 20)) : spec.step; };
-  const next = (z, way, fine) => { const g = log && fine ? Math.max(spec.step, grain(z) / 10) : grain(z); return clean(g * (way > 0 ? Math.floor(z / g + 1 + 1e-6) : Math.ceil(z / g - 1 - 1e-6))); };
+  const next = (z, way, fine) => { const coarse = grain(way > 0 ? z : z * (1 - 1e-6)), g = log && fine ? Math.max(spec.step, coarse / 10) : coarse; return clean(g * (way > 0 ? Math.floor(z / g + 1 + 1e-6) : Math.ceil(z / g - 1 - 1e-6))); };
   const bar = h("input", {type: "range", min: place(spec.min), max: place(spec.max), step: log ? "any" : spec.step, "aria-label": spec.label, ...KEYS, style: {width: "100%", "min-width": 0}});
   const field = h("input", {type: "number", step: "any", "aria-label": `${spec.label}, exactly`, ...KEYS,
     style: {height: "var(--ctl)", width: "100%", border: "1px solid var(--edge)", "border-radius": "6px", background: "var(--paper)", "text-align": "right", "font-weight": 700}});
