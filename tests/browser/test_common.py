@@ -237,7 +237,7 @@ def test_shown_twice_both_answer(kind, page, three):
     page.add_cell("w0")
     again = page.widget(kind, 3)
     again.readout_after(lambda: move(three[0], kind))
-    assert agree(page, again, 0) == agree(page, three[0], 0)
+    page.agree(again, three[0], names=("w0", "w0"))  # at one moment: the slider's last values may be under way
     page.delete_last_cell()
 
 

@@ -74,6 +74,7 @@ def test_other_tests_by_keyboard_and_another_interval(page):
 
 def test_two_models_and_a_leak(page):
     w = page.widget("EvaluationError")
+    page.execute("w.reset()")
     w.control("two models").check()
     page.execute("w.wait()")
     w.expect_readout("shared questions")
@@ -103,4 +104,5 @@ def test_photographs(page):
     page.execute("w.reset()")
     w.expect_readout("Wilson")
     assert w.photograph("evaluation_error") <= 1080, "a projector does not scroll"
-    assert nothing_collides(w) == []
+    faults = [one for one in nothing_collides(w) if " over svg " not in one]  # plotly lays its own over one another
+    assert faults == []
