@@ -44,15 +44,15 @@ def test_numbers_are_fp32_unless_something_else_is_asked_for(monkeypatch):
         devices.pick_dtype("cpu", "fp8")
 
 
-# What the makers print: gigabytes, bf16 TFLOP/s (with sparsity, of which half is dense); then torch's names for it.
+# What the makers print: gigabytes, dense bf16 TFLOP/s or half of those "with sparsity"; then torch's names for it.
 SHEETS = {
     "T4": (16, None, "Tesla T4"),
     "L4": (24, 242 / 2, "NVIDIA L4"),
     "RTX 3090": (24, 142 / 2, "NVIDIA GeForce RTX 3090"),
     "RTX 4090": (24, 330.4 / 2, "NVIDIA GeForce RTX 4090"),
     "A100 40GB": (40, 624 / 2, "NVIDIA A100-SXM4-40GB", "NVIDIA A100-PCIE-40GB"),
-    "L40": (48, 362 / 2, "NVIDIA L40"),
-    "L40S": (48, 724 / 2, "NVIDIA L40S"),
+    "L40": (48, 181.05, "NVIDIA L40"),
+    "L40S": (48, 362.05, "NVIDIA L40S"),
     "A100 80GB": (80, 624 / 2, "NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe"),
     "H100 PCIe": (80, 1513 / 2, "NVIDIA H100 PCIe"),
     "H100": (80, 1979 / 2, "NVIDIA H100 80GB HBM3"),
