@@ -27,6 +27,19 @@ def code_of(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
+def is_stored(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def free_names(node: ast.AST) -> set[str]:
+    """What a function or lambda looks up when it is called."""
+    if not isinstance(node, ast.Lambda | ast.FunctionDef):
+        return set()
+    inside = list(ast.walk(node))
+    own = {n.arg for n in inside if isinstance(n, ast.arg)} | {n.id for n in inside if is_stored(n)}
+    return {n.id for n in inside if isinstance(n, ast.Name)} - own
+
+
 def prose_of(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
 
@@ -166,11 +179,24 @@ def test_lab_has_the_parts_of_a_lab_page(path):
     headings = re.findall(r"^## (.+)$", text, re.M)
     assert headings[-3:][-2:] == ["What real systems do", "In three lines"]
     assert "Your turn" in headings
-    assert len(prose[-1].removeprefix("## In three lines").strip().splitlines()) == 3
+    three = next(cell for cell in prose if cell.startswith("## In three lines"))
+    assert len(three.removeprefix("## In three lines").strip().splitlines()) == 3
     assert "lab.widgets.Prediction(" in code
     assert "lab.check(" in code
     assert not re.search(r"\bsimply\b", text, re.I)
     assert "!" not in re.sub(r"!=|!\[", "", text)
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda p: p.stem)
+def test_no_later_cell_takes_a_name_from_an_answer_that_is_computed_when_somebody_guesses(path):
+    sources = code_of(path)
+    for i, source in enumerate(sources):
+        if "lab.widgets.Prediction(" not in source:
+            continue
+        late = set().union(*(free_names(node) for node in ast.walk(ast.parse(source))))
+        for later in sources[i + 1 :]:
+            taken = {node.id for node in ast.walk(ast.parse(later)) if is_stored(node)}
+            assert not late & taken, source
 
 
 @pytest.mark.parametrize("path", LABS, ids=lambda p: p.stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import random
@@ -182,32 +181,3 @@ def test_two_halves_of_a_softmax_are_torch_s_whole_one() -> None:
         m, total, o = SOLUTIONS["systems.merge"](*halves)
         assert m + math.log(total) == pytest.approx(float(scores.logsumexp(0)))
         assert torch.allclose(torch.as_tensor(o), scores.softmax(0) @ values)
-
-
-# ---------------------------------------------------------------- predictions, here and in the last lab
-
-
-@pytest.mark.parametrize("name", ["15_systems", "16_beyond"])
-def test_no_later_cell_takes_a_name_from_an_answer_that_is_computed_when_somebody_guesses(name: str) -> None:
-    cells = json.loads((LAB.parent / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    asking = [i for i, source in enumerate(sources) if "lab.widgets.Prediction(" in source]
-    assert len(asking) == 6
-    for i in asking:
-        late = set().union(*(free_names(node) for node in ast.walk(ast.parse(sources[i]))))
-        for later in sources[i + 1 :]:
-            taken = {node.id for node in ast.walk(ast.parse(later)) if is_stored(node)}
-            assert not late & taken, sources[i]
-
-
-def is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-
-
-def free_names(node: ast.AST) -> set[str]:
-    """What a function or lambda looks up when it is called."""
-    if not isinstance(node, ast.Lambda | ast.FunctionDef):
-        return set()
-    inside = list(ast.walk(node))
-    own = {n.arg for n in inside if isinstance(n, ast.arg)} | {n.id for n in inside if is_stored(n)}
-    return {n.id for n in inside if isinstance(n, ast.Name)} - own
