@@ -49,12 +49,6 @@ GPUS = {
         ("MI300X", 192, 1307.4e12, "AMD Instinct MI300X data sheet"),
     )
 }
-# Peaks by words of torch's name, the first that fits counts: for whoever does not ask `known_gpu`.
-CARDS = {
-    name: gpu.bf16_flops
-    for name, gpu in {**dict(sorted(GPUS.items(), key=lambda item: -len(item[0]))), "A100": GPUS["A100 80GB"]}.items()
-    if gpu.bf16_flops
-}
 _ANOTHER = {"MIG", "Laptop", "D"}  # a slice of a card, or a smaller chip sold by its name
 
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmlab.devices import CARDS, pick_device
+from lmlab.devices import GPUS, pick_device
 from lmlab.systems.fusion import naive_attention_bytes, tiled_attention_bytes
 
 SIDE = 4096  # a matrix of 4,096 × 4,096 float32 numbers is 67 MB: no cache of a laptop holds it
@@ -60,12 +60,16 @@ class Roof:
         return min(self.peak_flops, intensity * self.bandwidth)
 
 
+def _roof(gpu: str, bandwidth: float, name: str, source: str) -> Roof:
+    return Roof(name, GPUS[gpu].bf16_flops or 0.0, bandwidth, 2, source)
+
+
 # Dense bf16 products and memory bandwidth, from the makers' data sheets of the SXM (NVIDIA) and OAM (AMD) cards.
 GPU_ROOFS = {
-    "A100": Roof("A100 80 GB", CARDS["A100"], 2.039e12, 2, "NVIDIA A100 data sheet"),
-    "H100": Roof("H100", CARDS["H100"], 3.35e12, 2, "NVIDIA H100 data sheet: half of 1,979 TFLOP/s with sparsity"),
-    "H200": Roof("H200", CARDS["H200"], 4.8e12, 2, "NVIDIA H200 data sheet"),
-    "MI300X": Roof("MI300X", CARDS["MI300X"], 5.3e12, 2, "AMD Instinct MI300X data sheet"),
+    "A100": _roof("A100 80GB", 2.039e12, "A100 80 GB", "NVIDIA A100 data sheet"),
+    "H100": _roof("H100", 3.35e12, "H100", "NVIDIA H100 data sheet: half of 1,979 TFLOP/s with sparsity"),
+    "H200": _roof("H200", 4.8e12, "H200", "NVIDIA H200 data sheet"),
+    "MI300X": _roof("MI300X", 5.3e12, "MI300X", "AMD Instinct MI300X data sheet"),
 }
 
 

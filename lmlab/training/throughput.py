@@ -7,7 +7,6 @@ lowers the share. Source: Chowdhery et al. 2022, arXiv 2204.02311, appendix B.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import torch
 from torch import nn
 
 from lmlab.data.batches import WindowStream
-from lmlab.devices import CARDS
+from lmlab.devices import known_gpu
 from lmlab.models.transformer import Transformer, TransformerConfig
 from lmlab.training.loop import train
 from lmlab.training.metrics import MetricPoint
@@ -101,9 +100,9 @@ def peak_of(device: torch.device, dtype: torch.dtype = torch.float32) -> Peak:
     """A card's dense bf16 peak by its data sheet, whatever the dtype; of anything else the measured one."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-        for part, flops in CARDS.items():
-            if re.search(rf"\b{part}\b", name):
-                return Peak(flops, f"data sheet of {name}, dense bf16")
+        gpu = known_gpu(name)
+        if gpu is not None and gpu.bf16_flops is not None:
+            return Peak(gpu.bf16_flops, f"data sheet of {name}, dense bf16")
         dtype = torch.bfloat16
     return _measured(str(device), dtype, torch.get_num_threads())
 

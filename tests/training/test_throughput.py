@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lmlab as lab
-from lmlab.devices import CARDS
+from lmlab.devices import GPUS
 from lmlab.models.flops import counted_flops
 from lmlab.training import throughput as module
 from lmlab.training.metrics import MetricLog, MetricPoint, read_metrics
@@ -90,9 +90,12 @@ def test_the_peak_of_a_processor_is_measured_and_said_to_be() -> None:
         ("NVIDIA H100 PCIe", "H100 PCIe"),
         ("NVIDIA H200", "H200"),
         ("NVIDIA GH200 480GB", "GH200"),
-        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
         ("NVIDIA L40S", "L40S"),
         ("NVIDIA L4", "L4"),
+        ("NVIDIA H200 NVL", "H200 NVL"),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("Tesla T4", None),
         ("NVIDIA RTX A1000", None),
         ("NVIDIA GeForce GTX 1080", None),
     ],
@@ -101,5 +104,5 @@ def test_the_peak_of_a_card_is_its_makers_or_measured(monkeypatch, name: str, ke
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
     monkeypatch.setattr(module, "_measured", lambda *_: module.Peak(1.0, "measured"))
     peak = peak_of(torch.device("cuda"))
-    assert peak.flops == (CARDS[key] if key else 1.0)
+    assert peak.flops == (GPUS[key].bf16_flops if key else 1.0)
     assert name in peak.source if key else peak.source == "measured"
