@@ -114,7 +114,7 @@ def compared(first: Right, second: Right, *, interval: str = "wilson") -> Compar
     if n < 2 or len(second) != n:
         raise ValueError(f"a comparison needs two or more questions, the same for both models; got {n}, {len(second)}.")
     a, b, both = (int(np.count_nonzero(x)) for x in (first, second, first & second))
-    excess = both * n - a * b
+    excess: float = both * n - a * b
     if interval == "wilson" and excess > 0:
         excess = max(0.0, excess - n / 2)
     phi = excess / math.sqrt(a * (n - a) * b * (n - b) or 1)

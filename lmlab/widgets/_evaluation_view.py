@@ -84,7 +84,7 @@ def two_view(
     covered = sum(c.paired[0] <= lead <= c.paired[1] for c in found) / COUNTED
     clear = sum(not c.paired[0] <= 0 <= c.paired[1] for c in found) / COUNTED
     verb = " leads " if mine.difference > 0 else " trails " if mine.difference < 0 else " equals "
-    by = [" by ", bold(_points(abs(mine.difference)))] if mine.difference else []
+    by: list[str | Span] = [" by ", bold(_points(abs(mine.difference)))] if mine.difference else []
     said: list[str | Span] = [
         "On the same ", bold(str(n)), " questions ", model_name(0, names[0]), verb, model_name(1, names[1]), *by,
         ", and any lead ", bold(_from_to(mine.paired)), f" fits as well. Of {COUNTED:,} such tests, ",

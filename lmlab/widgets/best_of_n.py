@@ -144,6 +144,7 @@ def _tally(mine: Asked, n: int) -> list[dict[str, Any]]:
 def _layout(chosen: Chosen, mine: Asked, n: int, tokens: int) -> dict[str, Any]:
     head = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "x": 0, "y": 1.03, "font": {"color": "ink"}}
     right = {"x": 1, "xanchor": "right"}
+    titles: tuple[tuple[str, str, dict[str, Any]], ...]
     titles = (("", "<b>Right answers</b>, %", {}), ("2", f"<b>A vote of {n}</b>, %", right),
               ("3", f"<b>{_text(mine)}</b>, ▼ right", right))  # fmt: skip
     notes: list[dict[str, Any]] = [
