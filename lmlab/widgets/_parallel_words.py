@@ -65,50 +65,58 @@ def speed(alone: float, together: float) -> str:
     return "no faster than one process" if ratio > 0.95 else f"{number(1 / ratio, 1)} times as slow as one process"
 
 
-def said_of(setting: Setting, idles: float, sooner: str, config: TransformerConfig, B: int) -> list[str | Span]:
-    """The predicted step, in words: `sooner` is its `speed`, empty where it is known."""
-    p, m, idle = setting.processes, setting.micro_batches, bold(share(idles))
+def said_of(setting: Setting, timeline: Timeline, sooner: str, config: TransformerConfig, B: int) -> list[str | Span]:
+    """The predicted step, in words: how long processes idle and why, `sooner` as its `speed`, and what is sent."""
+    p, m, idle = setting.processes, setting.micro_batches, timeline.idle
     if p == 1:
         return ["One process does it all: it never waits, and has to hold everything."]
-    room = ""
+    sent = f" {sent_of(timeline)}." if timeline.messages else ""
+    drawn = ""
     if setting.plan == "pipeline":
         own, shown = bubble(p, m), f"({p}{MINUS}1)/({m}+{p}{MINUS}1)"
-        said: list[str | Span] = [f"A pipeline of {p} with {count(m, 'micro-batch', 'micro-batches')} idles ", idle]
-        exact = abs(idles - own) < 5e-4
-        said += [f" of the time, {shown}" if exact else f" of the time; without messages {share(own)}, {shown}"]
-        said += [f". It is {sooner}." if sooner else "."]
-        room = f" (Drawn as if it had {p} layers and not {config.n_layers}.)" if p > config.n_layers else ""
-    elif setting.plan == "data":
-        said = [f"Each of {p} processes trains on its own rows, then all sum their gradients: ", idle, " idle"]
-        said += [f", {sooner}." if sooner else "."]
-        room = f" (Drawn as if {B} rows made {p * m} parts.)" if p * m > B else ""
+        free = "" if abs(idle - own) < 5e-4 else f"; without messages {share(own)}"
+        if p > config.n_layers:
+            drawn = f" (Drawn as if it had {p} layers and not {config.n_layers}.)"
+        pieces = count(m, "micro-batch", "micro-batches")
+        return [
+            f"A pipeline of {p} with {pieces} idles ",
+            bold(share(idle)),
+            f" of the time{free}, {shown}. It is {sooner}.{drawn}{sent}",
+        ]
+    if setting.plan == "data":
+        how = f"Each of {p} processes trains on its own rows, then all sum their gradients: "
+        if p * m > B:
+            drawn = f" (Drawn as if {B} rows made {p * m} parts.)"
     else:
-        said = [f"Each of {p} processes has a piece of every matrix, and all sum twice a layer: ", idle, " idle"]
-        said += [f", {sooner}." if sooner else "."]
-        room = f" (Drawn as if it had {p} heads and not {config.kv_heads}.)" if p > config.kv_heads else ""
-    return [*said, room] if room else said
+        how = f"Each of {p} processes has a piece of every matrix, and all sum twice a layer: "
+        if p > config.kv_heads:
+            drawn = f" (Drawn as if it had {p} heads and not {config.kv_heads}.)"
+    return [how, bold(share(idle)), f" idle, {sooner}.{drawn}{sent}"]
 
 
-def compared(timeline: Timeline, found: Measured | None) -> list[str | Span]:
-    """What is sent, and whether real processes sent the same and found the same."""
-    sent = f"{count(timeline.messages, 'message')}, {n_bytes(timeline.bytes)}"
-    if found is None:
-        return [f" {sent}."] if timeline.messages else []
+def sent_of(timeline: Timeline) -> str:
+    """Messages and bytes, all processes together."""
+    return f"{count(timeline.messages, 'message')}, {n_bytes(timeline.bytes)}"
+
+
+def compared(timeline: Timeline, found: Measured) -> list[str | Span]:
+    """How long real processes idled, and whether they sent what was predicted and found what one process finds."""
     real, p = found.timeline, found.timeline.n_processes
+    sent = sent_of(timeline)
     loss, gradients = found.loss_difference, found.gradient_difference
     if (real.messages, real.bytes) == (timeline.messages, timeline.bytes):
         counted, as_predicted = sent, "as predicted"
     else:
-        counted, as_predicted = f"{count(real.messages, 'message')}, {n_bytes(real.bytes)}", f"not {sent}"
+        counted, as_predicted = sent_of(real), f"not {sent}"
     if loss <= NEAR and gradients <= NEAR_GRADIENTS:
-        equal = "loss and gradients are those of one process"
+        equal = "loss and gradients as alone"
     else:
         equal = f"loss is off by {tiny(loss)}, gradients by {tiny(gradients)}"
     turns = f" They took turns on {count(found.cores, 'core')}." if p > found.cores else ""
     return [
-        f" {count(p, 'real process', 'real processes')} sent ", bold(counted), f", {as_predicted}; {equal}. ",
-        "They idled " if p > 1 else "It idled ", bold(share(real.idle)),
-        f", with free messages {share(found.unequal)}.{turns}",
+        f"{count(p, 'real process', 'real processes')} idled ", bold(share(real.idle)), ": predicted ",
+        bold(share(timeline.idle)), f", with free messages {share(found.unequal)}. {'They' if p > 1 else 'It'} sent ",
+        bold(counted), f", {as_predicted}; {equal}.{turns}",
     ]  # fmt: skip
 
 

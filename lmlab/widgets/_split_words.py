@@ -117,7 +117,7 @@ def said_of(piece: Piece, cut: Cut, p: int, at: tuple[int, int], parts: Sequence
     said = [where, f", output {piece.outputs[j]}: "]
     for rank, part in enumerate(parts):
         said += [" + " if rank else "", model_name(rank, _shown(float(part[i, j])))]
-    return [*said, " = ", value, ": each process has a summand, and no one the number, until all are added."]
+    return [*said, " = ", value, ": a summand from each, and all must be added."]
 
 
 def compared(piece: Piece, cut: Cut, p: int, made: Made | None) -> list[str | Span]:
@@ -133,8 +133,8 @@ def compared(piece: Piece, cut: Cut, p: int, made: Made | None) -> list[str | Sp
     ]
     said += [] if same else [f" predicted ({count(messages)}, {n_bytes(size)})"]
     if made.difference == 0:
-        return [*said, "; their product is ", bold("exactly"), " the plain one."]
-    return [*said, "; their product is the plain one within ", bold(tiny(made.difference)), "."]
+        return [*said, "; the product is ", bold("exactly"), " the plain one."]
+    return [*said, "; the product is off by ", bold(tiny(made.difference)), "."]
 
 
 def _shown(value: float) -> str:

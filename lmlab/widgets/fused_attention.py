@@ -122,7 +122,7 @@ class FusedAttention(LabWidget):
     """
 
     kind = "fused_attention"
-    parts = ("words",)
+    parts = ("words", "roofline")
     controls = ("prompt", "layer", "head", "tile", "show", "play", "step", "length", "measure")
 
     prompt = traitlets.Unicode("the stock market crashed and investors panicked because the stock market").tag(

@@ -81,17 +81,19 @@ def parallel_view(
     work = work_of(model, setting, B=B, T=T)
     timeline = predicted(work, setting)
     idle, seconds = timeline.idle, timeline.seconds  # each walks over all spans, thousands of them
-    sooner = "" if found else speed(work.forward_seconds + work.backward_seconds, seconds)
+    if found is None:
+        said = said_of(setting, timeline, speed(work.forward_seconds + work.backward_seconds, seconds), model.config, B)
+    else:
+        said = compared(timeline, found)
     lanes = [lanes_of(timeline, "Predicted", duration(seconds), _notes(model, setting, timeline, B, T))]
     if found is not None:
         real = found.timeline
         lanes.append(lanes_of(real, "Measured", duration(real.seconds), _notes(model, setting, real, B, T)))
     rows = rows_of(timeline, idle, seconds, found)
-    working = spans(" The processes are at work.") if running else ()
     return ParallelView(
         question=question or "Who waits for whom?",
         about=f"ParallelPlan · {name} · " + count(setting.processes, "process", "processes"),
-        readout=(*spans(*said_of(setting, idle, sooner, model.config, B), *compared(timeline, found)), *working),
+        readout=spans(*said, *([" The processes are at work."] if running else [])),
         foot=foot_of(B, T, setting, model.n_params),
         table=[["", "predicted", "measured"], *rows],
         lanes=tuple(lanes), rows=rows, running=running, idle=idle,

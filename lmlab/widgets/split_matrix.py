@@ -85,7 +85,7 @@ def split_view(
     working = [" The processes are at work."] if running else []
     heads = ["", *(f"output {j}" for j in piece.outputs)]
     return SplitView(
-        question=question or "Who makes which number of the product?",
+        question=question or "Who makes which number?",
         about=f"SplitMatrix · {name} · " + count(p, "process", "processes"),
         readout=spans(*said_of(piece, cut, p, at, parts), *compared(piece, cut, p, made), *working),
         foot=foot_of(piece, name),

@@ -36,3 +36,24 @@ def nothing_collides(widget: Widget) -> list[str]:
     widget.present(False)
     widget.lab.resize(1280, 800)
     return found
+
+
+CHROME = 110  # JupyterLab's own rows above and below a notebook
+TALL = """(root) => ["", ".lm-read"].map((part) =>
+  (part ? root.querySelector(part) : root).getBoundingClientRect().bottom - root.getBoundingClientRect().top)"""
+
+
+def too_tall(widget: Widget) -> dict[str, float]:
+    """By how many pixels a screen is too low: for question, picture and sentence while one reads, for all of it on a
+    projector, where nobody scrolls. Empty where it all fits; the page is left as it was."""
+    found = {}
+    for width, height, present in ((1024, 768, False), (1024, 768, True), (1920, 1080, True)):
+        widget.lab.resize(width, height)
+        widget.present(present)
+        whole, sentence = widget.root.evaluate(TALL)
+        over = (whole if present else sentence) + CHROME - height
+        if over > 0:
+            found[f"{width} × {height}{', presenter' if present else ''}"] = over
+    widget.present(False)
+    widget.lab.resize(1280, 800)
+    return found

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.browser.samples import SETUP
-from tests.browser.small_projector import nothing_collides
+from tests.browser.small_projector import nothing_collides, too_tall
 
 BLOCKS = """root => [...root.querySelectorAll("[role=option]")].map(g => {
   const b = g.querySelector("rect"), d = g.dataset;
@@ -35,10 +35,8 @@ def idle_of(blocks, p):
 
 def test_drawn_lanes_idle_as_the_published_fraction_says(page):
     w = page.widget("ParallelPlan")
-    p, m = random.randint(2, 8), random.randint(1, 32)
-    w.drag_slider("Processes, p", p)
-    w.drag_slider("Micro-batches, m", m)
-    p, m = page.ask("[w.processes, w.micro_batches]")
+    p = int(w.drag_slider("Processes, p", random.randint(2, 8)))
+    m = int(w.drag_slider("Micro-batches, m", random.randint(1, 32)))
     expected = (p - 1) / (m + p - 1)  # Huang et al. 2019
     said = w.expect_readout(f"A pipeline of {p} with {m} micro-batch")
     assert float(re.search(r"idles ([\d.]+)", said)[1]) / 100 == pytest.approx(expected, abs=1e-3)
@@ -84,7 +82,7 @@ def test_a_press_has_real_processes_train_the_step(page):
     w.root.get_by_role("button", name="Run on real processes").click()
     w.page.locator("[data-lmlab=ParallelPlan] >> [aria-label^='measured, process 1']").first.wait_for(timeout=60_000)
     page.execute("w.wait()")
-    w.expect_readout("2 real processes sent ")
+    w.expect_readout("2 real processes idled ")
     for row in ("messages", "bytes sent"):
         predicted, counted = (w.root.locator(CELL.format(row, i)).text_content() for i in (1, 2))
         assert predicted == counted
@@ -103,14 +101,24 @@ def test_what_processes_cannot_share_is_a_sentence(page):
     w.press("m")
     page.page.wait_for_function("root => root.querySelector('[role=alert]').textContent", arg=w.root.element_handle())
     assert "8 processes cannot share 4 layers" in w.error()
+    page.execute("try:\n    w.wait()\nexcept ValueError as error:\n    refused = str(error)")
+    assert "cannot share" in page.ask("refused"), "raised in the student's cell, too, once"
     page.execute("w.processes = 2")
     w.expect_readout("A pipeline of 2")
     assert w.error() == ""
 
 
+def test_nobody_scrolls(page):
+    w = page.widget("ParallelPlan")
+    for state in ("", "w.processes, w.micro_batches = 2, 2", "w.plan, w.processes, w.micro_batches = 'data', 4, 1"):
+        page.execute(f"w.reset()\n{state}")
+        page.agree(w)
+        assert too_tall(w) == {}, state
+
+
 def test_photographs(page):
     w = page.widget("ParallelPlan")
     page.execute("w.reset()\nw.processes, w.micro_batches = 2, 2")
-    w.expect_readout("2 real processes sent")
+    w.expect_readout("2 real processes idled")
     assert w.photograph("parallel_plan") < 1080, "a projector does not scroll"
     assert nothing_collides(w) == []

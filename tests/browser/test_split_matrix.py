@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.browser.samples import SETUP
-from tests.browser.small_projector import nothing_collides
+from tests.browser.small_projector import nothing_collides, too_tall
 
 NUMBERS = """root => [...root.querySelectorAll("[data-in]")].map(g =>
   [g.dataset.in, Number(g.dataset.x), g.querySelector("text").textContent, Number(g.dataset.process)])"""
@@ -80,7 +80,7 @@ def test_keys_choose_a_number(page):
 def test_real_processes_make_what_was_predicted(page):
     w = page.widget("SplitMatrix")
     page.execute("w.reset()\nw.cut = 'rows'")
-    w.expect_readout("until all are added")
+    w.expect_readout("all must be added")
     before = [number for number, *_ in matrices(w)["y"]]
     w.root.get_by_role("button", name="Run on real processes").click()
     w.expect_readout("The processes are at work")
@@ -97,10 +97,18 @@ def test_real_processes_make_what_was_predicted(page):
     )
 
 
+def test_nobody_scrolls(page):
+    w = page.widget("SplitMatrix")
+    for state in ("", "w.cut = 'rows'", "w.cut, w.processes = 'rows', 4"):
+        page.execute(f"w.reset()\n{state}")
+        page.agree(w)
+        assert too_tall(w) == {}, state
+
+
 def test_photographs(page):
     w = page.widget("SplitMatrix")
     page.execute("w.reset()\nw.cut, w.processes = 'rows', 4")
-    w.expect_readout("until all are added")
+    w.expect_readout("all must be added")
     assert w.photograph("split_matrix") < 1080, "a projector does not scroll"
     assert nothing_collides(w) == []
     page.execute("w.cut = 'columns'")

@@ -156,13 +156,15 @@ def test_what_processes_say_is_held_against_one_process(w: ParallelPlan, monkeyp
     assert len(repr(w)) <= 110
     assert len(w.shown.lanes) == 2
     assert np.array_equal(sent(w, 0), sent(w, 1))
-    assert f"They idled 20{NARROW}%, with free messages 20{NARROW}%." in w.sentence
+    assert w.sentence.startswith(f"2 real processes idled 20{NARROW}%: predicted 20{NARROW}%, with free messages 20")
+    assert "They sent 12 messages, " in w.sentence
+    assert w.sentence.endswith(", as predicted; loss and gradients as alone.")
     for wrong, expected in (({"loss": 0.1}, (False, True, True)), ({"gradient": 0.1}, (True, False, True)),
                             ({"messages": -1}, (True, True, False))):  # fmt: skip
         found["now"] = answer(w, **wrong)
         w.run().wait()
         assert repr(w) == said.format(*expected)
-    assert "2 real processes sent 11 messages" in w.sentence
+    assert "They sent 11 messages" in w.sentence
     assert "not 12 messages" in w.sentence
     found["now"] = answer(w, loss=0.1)
     w.run().wait()

@@ -6,29 +6,34 @@ function picture(ctx) {
   button.querySelector(".cap").remove();
   const press = button.querySelector("button");
   let v = null, rows = [], at = [0, 0];
+  const put = (part, home) => { if (part.parentNode !== home) home.append(part); }; // what is in place is not moved: it would lose the focus
 
   function draw(view) {
     v = view;
     const held = main.contains(document.activeElement) && document.activeElement.getAttribute("role") === "option", P = ctx.present(), S = P ? 28 / 13 : 1;
     const full = Math.max(240, ctx.root.clientWidth - (P ? 96 : 50)), beside = full > (P ? 1400 : 980), W = beside ? Math.round(full - (P ? 660 : 372)) : full, tiny = full < 560 * S;
-    const count = v.lanes.reduce((sum, l) => sum + l.names.length, 0), row = P ? Math.max(beside ? 38 : 34, Math.min(60, Math.floor((beside ? 304 : 230) / count))) : Math.max(26, Math.min(38, Math.floor(420 / count)));
+    const small = P && !beside, shorten = t => tiny ? t.split(" + ")[0] : t, left = Math.ceil(Math.max(...v.lanes.flatMap(l => l.notes.map(t => wordWidth(ctx.root, shorten(t), 13 * S)))) + 34 * S);
     main.style.width = W + "px";
-    (beside ? el : ctx.after).append(aside); aside.hidden = P && !beside; (P && beside ? aside : bar).append(button); button.style.marginTop = P && beside ? "32px" : ""; button.style.alignItems = "flex-start";
-    const shorten = t => tiny ? t.split(" + ")[0] : t, left = Math.ceil(Math.max(...v.lanes.flatMap(l => l.notes.map(t => wordWidth(ctx.root, shorten(t), 13 * S)))) + 34 * S);
-    const of = lane => lane.notes.map((t, i) => [[String(i), "bold", 0], [shorten(t), "s", 20 * S]]);
-    head.replaceChildren("Predicted ", h("span", {}, tiny ? v.lanes[0].about : `${v.lanes[0].about}; a row a process, with its weights and the most activations it keeps`));
-    if (P) head.replaceChildren("Predicted ", h("span", {}, v.lanes[0].about + (tiny ? "" : "; a row a process, with what it holds")));
-    const drawn = v.lanes.map((lane, i) => lanes({lane, label: i ? "measured" : "predicted", W, row, S, left, labels: of(lane), pick: g => focus(...placeOf(g))}));
-    first.replaceChildren(drawn[0].el);
+    put(aside, beside ? el : ctx.after); aside.hidden = small; put(button, P && beside ? aside : bar); button.style.marginTop = P && beside ? "32px" : ""; button.style.alignItems = "flex-start";
+    head.replaceChildren("Predicted ", h("span", {}, v.lanes[0].about + (tiny ? "" : P ? "; a row a process, with what it holds" : "; a row a process, with its weights and the most activations it keeps")));
+    below.hidden = small && !v.lanes[1];
     below.replaceChildren("Measured ", h("span", {}, v.lanes[1] ? v.lanes[1].about + (P || tiny ? "" : ", by each process’s own clock") : "nothing yet"));
-    second.replaceChildren(drawn[1] ? drawn[1].el : h("div", {class: "empty"}, v.running ? "The processes are at work…" : "Real processes can train this very step"));
-    second.hidden = P && !drawn[1];
-    legend.style.margin = P ? "0 0 12px" : "calc(2*var(--u)) 0 calc(5*var(--u))"; bar.style.marginBottom = P ? "6px" : "calc(2*var(--u))";
-    ctx.input("network").box.style.maxWidth = P ? "260px" : "";
-    press.disabled = v.running;
-    rows = drawn.flatMap(d => d.rows);
+    legend.style.margin = P ? "0 0 12px" : "calc(1*var(--u)) 0 calc(3*var(--u))"; bar.style.marginBottom = P ? "6px" : "calc(2*var(--u))";
+    ctx.input("network").box.style.maxWidth = P ? "260px" : ""; ctx.input("network").box.hidden = small;
+    press.style.height = small ? "44px" : ""; press.className = v.running ? "" : "main"; press.setAttribute("aria-disabled", v.running); press.textContent = v.running ? "at work…" : P ? "▶ Run" : "▶ Run on real processes";
+    for (const [name, letter] of [["processes", "p"], ["micro_batches", "m"]]) { // a projector shows no captions
+      const slider = ctx.input(name); ctx.labels[name + ":value"] = P && `${letter} = ${ctx.get(name)}`; slider.show(ctx.get(name)); slider.focus.style.width = small ? "64px" : P ? "160px" : "";
+    }
     title.replaceChildren("One step of training");
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["", "predicted", "measured"].map(t => h("th", {}, t)))), h("tbody", {}, v.rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${r[0]}:${i}`, style: {"font-weight": i === 2 ? 700 : 400, ...(P ? {padding: `5px 0 5px ${i ? 16 : 0}px`} : {})}}, t)))))));
+    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["", "predicted", "measured"].map(t => h("th", {}, t)))), h("tbody", {}, v.rows.map(r => h("tr", {}, r.map((t, i) => h("td", {"data-cell": `${r[0]}:${i}`, style: {"font-weight": i === 2 ? 700 : 400, ...(P ? {padding: `2px 0 2px ${i ? 16 : 0}px`} : {})}}, t)))))));
+    ctx.input("plan").el.querySelectorAll("label").forEach(label => { label.style.padding = small ? "0 10px" : ""; }); ctx.root.querySelector(".lm-controls").style.columnGap = small ? "24px" : "";
+    // the rows share what everything else leaves of the screen; what will be measured has its place already
+    first.replaceChildren(); second.replaceChildren();
+    const n = P ? v.lanes.length : 2, p = v.lanes[0].names.length, axis = P ? 2 : AXIS * S, row = Math.max(P ? 8 : 16, Math.min(P ? 60 : 38, Math.floor((ctx.room(el, 0, 1e4) - main.offsetHeight - n * axis) / n / p)));
+    const drawn = v.lanes.map((lane, i) => lanes({lane, label: i ? "measured" : "predicted", W, row, S, left, axis: !P, pick: g => focus(...placeOf(g)), labels: lane.notes.map((t, k) => [[String(k), "bold", 0], [shorten(t), "s", 20 * S]])}));
+    first.replaceChildren(drawn[0].el);
+    second.replaceChildren(drawn[1] ? drawn[1].el : P ? "" : h("div", {class: "empty", style: {height: row * p + axis + "px", "min-height": 0}}, v.running ? "The processes are at work…" : "Real processes can train this very step"));
+    rows = drawn.flatMap(d => d.rows);
     at[0] = Math.min(at[0], rows.length - 1); at[1] = Math.min(at[1], rows[at[0]].length - 1);
     mark();
     if (held) rows[at[0]][at[1]].focus({preventScroll: true});
@@ -49,7 +54,7 @@ function picture(ctx) {
     const j = rows[i].findIndex(g => g.block.end / g.block.top >= share); focus(i, j < 0 ? rows[i].length - 1 : j);
   }
   main.addEventListener("focusout", e => { if (v && !main.contains(e.relatedTarget)) ctx.say(v.readout); });
-  return {el, draw, keys: [["← →", "along a process"], ["↑ ↓", "another process, at the same moment"], ["Home End", "its first and last"], ["m", "measure"], ["o", "the other order"]],
+  return {el, draw, keys: [["← →", "along a process"], ["↑ ↓", "another process, at the same moment"], ["Home End", "its first and last"], ["m", "run on real processes"], ["o", "the other order"]],
     click(name) { return name === "start" && v && v.running; },
     key(e) {
       if (e.key === "m" && v && !v.running) { ctx.click("start"); return true; }
