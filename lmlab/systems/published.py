@@ -29,6 +29,13 @@ PUBLISHED = {
     "Llama 3 70B": _llama3(8192, 80, 64, 28_672),
     "Llama 3 8B": _llama3(4096, 32, 32, 14_336),
     "SmolLM2 135M": TransformerConfig(
-        vocab_size=49_152, max_seq_len=8192, d_model=576, n_layers=30, n_heads=9, n_kv_heads=3, d_ff=1536
+        vocab_size=49_152,
+        max_seq_len=8192,
+        d_model=576,
+        n_layers=30,
+        n_heads=9,
+        n_kv_heads=3,
+        d_ff=1536,
+        rope_theta=100_000.0,
     ),
 }

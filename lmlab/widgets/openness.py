@@ -78,7 +78,7 @@ def openness_view(
         foot=spans(
             mono("one model, three doors"), " · each cell was tried: what is refused, the door refused · closed: "
             "answers alone; open-weight: the weights, too; open-source: recipe, code and data, too"
-        ) if deeds else spans("as published at that date; – is not published · the sources stand beside each row"),
+        ) if deeds else spans("as published at that date; – is not published · the sources stand beneath each row"),
         table=[["", *ACCESSES], *([r.name, *r.shown] for r in rows)] if deeds
         else [[*head, "license and source"], *([m.name, *m.cells, m.source] for m in models)],
         page=page, rows=rows, columns=ACCESSES, head=head, models=models,

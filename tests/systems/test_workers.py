@@ -140,10 +140,10 @@ def test_closing_ends_all_and_calls_of_several_threads_take_turns(team):
 
 
 def test_a_team_that_nobody_asks_is_ended_and_starts_again():
-    with Workers(module=STAND_IN, rest_seconds=1.5) as team:
+    with Workers(module=STAND_IN, rest_seconds=3) as team:
         pids = tuple(answer.words["pid"] for answer in say(team, "a", "b"))
         for _ in range(3):  # longer in all than it rests, but never so long
-            time.sleep(0.6)
+            time.sleep(1.2)
             assert tuple(answer.words["pid"] for answer in say(team, "a", "b")) == pids
         assert gone(pids, 10)
         assert {answer.words["pid"] for answer in say(team, "a", "b")}.isdisjoint(pids)
