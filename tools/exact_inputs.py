@@ -11,7 +11,7 @@ from dataclasses import astuple
 import lmlab as lab
 from lmlab.training.exact_inputs import exact_inputs_curve, largest_inputs
 from lmlab.training.quantization_study import study_text
-from tools.quantization_curves import FOLDER
+from tools.quantization_curves import CURVES
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         f' "{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
         for name, rows in (("points", points), ("largest_inputs", inputs))
     )
-    (FOLDER / "exact_inputs.json").write_text(json.dumps(head, indent=1)[:-2] + f",\n{lists}\n}}\n", encoding="utf-8")
+    (CURVES.parent / "exact_inputs.json").write_text(json.dumps(head, indent=1)[:-2] + f",\n{lists}\n}}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

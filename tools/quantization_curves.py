@@ -15,7 +15,7 @@ from typing import Any
 import lmlab as lab
 from lmlab.training.quantization_study import SETTINGS, Setting, quantization_curve, study_text
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "quantization"
+CURVES = Path(__file__).resolve().parents[1] / "assets" / "quantization" / "curves"
 
 
 def grid(name: str) -> list[Setting]:
@@ -31,7 +31,7 @@ def main(names: list[str]) -> None:
     for name in names:
         model = lab.load(name)
         text = study_text(model)
-        path = FOLDER / f"{name}.json"
+        path = CURVES / f"{name}.json"
         rows = kept_rows(path)
         wanted = [s for s in grid(name) if s not in {Setting(*row[:3]) for row in rows}]
         for point in quantization_curve(model, text, settings=wanted):
@@ -52,7 +52,7 @@ def write(path: Path, rows: list[list[Any]], head: dict[str, Any]) -> None:
     rows = sorted(rows, key=lambda row: order.get(Setting(*row[:3]), -1))
     head |= {"n_weights": round(8 * rows[0][6] / rows[0][3]), "columns": COLUMNS}
     lines = ",\n".join(json.dumps(row) for row in rows)
-    FOLDER.mkdir(exist_ok=True)
+    CURVES.mkdir(exist_ok=True)
     written = json.dumps(head, indent=1)[:-2] + f',\n "points": [\n{lines}\n]}}\n'
     path.write_text(written, encoding="utf-8")
 

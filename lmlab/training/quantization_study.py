@@ -2,7 +2,7 @@
 
 Every linear layer of a model is put in few bits by one method, and the model's loss is measured on the same text.
 Bits a weight are counted from all that is stored, scales and tables too. Lecture: "quantization: how few bits are
-enough". `tools/quantization_curves.py` writes the points of two models to assets/quantization/.
+enough". `tools/quantization_curves.py` writes the points of two models to assets/quantization/curves/.
 """
 
 from __future__ import annotations
@@ -170,6 +170,6 @@ def study_text(model: TextModel) -> HeldOut:
 
 def kept_curve(name: str) -> KeptCurve:
     """The stored points of "town" or "smollm2", the unquantized model first. Raises FileNotFoundError for others."""
-    kept = json.loads(asset(f"quantization/{name}.json").read_text(encoding="utf-8"))
+    kept = json.loads(asset(f"quantization/curves/{name}.json").read_text(encoding="utf-8"))
     points = tuple(QuantizationPoint(*row) for row in kept["points"])
     return KeptCurve(name, points, kept["n_weights"], kept["source"], kept["floor"])

@@ -219,14 +219,15 @@ def test_kept_points_of_smollm2_are_measured_again():
         same(mine, theirs)
 
 
-def test_a_model_that_was_not_measured_is_named():
-    with pytest.raises(FileNotFoundError, match="quantization holds"):
-        kept_curve("llama")
+@pytest.mark.parametrize("name", ["llama", "exact_inputs"])
+def test_a_model_that_was_not_measured_is_named(name: str):
+    with pytest.raises(FileNotFoundError, match="curves holds smollm2.json, town.json"):
+        kept_curve(name)
 
 
 def test_kept_files_are_small_and_say_what_they_hold():
     for name in ("town", "smollm2"):
-        path = lab.asset(f"quantization/{name}.json")
+        path = lab.asset(f"quantization/curves/{name}.json")
         assert path.stat().st_size < 10_000
         names = list(QuantizationPoint.__dataclass_fields__)
         assert json.loads(path.read_text(encoding="utf-8"))["columns"] == names

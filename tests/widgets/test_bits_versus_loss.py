@@ -145,7 +145,7 @@ def test_stored_points_are_shown_of_the_model_that_they_are_of_and_no_other(rand
     assert not BitsVersusLoss(lab.TextModel(random_model.model, random_model.tokenizer, name="town")).points
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in asset("quantization").glob("*.json")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in asset("quantization/curves").glob("*.json")))
 def test_stored_points_alone_need_no_model(name: str) -> None:
     kept = kept_curve(name)
     full, *points = kept.points
