@@ -32,7 +32,8 @@ def main() -> None:
         f' "{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
         for name, rows in (("points", points), ("largest_inputs", inputs))
     )
-    (CURVES.parent / "exact_inputs.json").write_text(json.dumps(head, indent=1)[:-2] + f",\n{lists}\n}}\n", encoding="utf-8")
+    written = json.dumps(head, indent=1)[:-2] + f",\n{lists}\n}}\n"
+    (CURVES.parent / "exact_inputs.json").write_text(written, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ _VOTE = Exercise(
 
 # ---------------------------------------------------------------- interval
 
+
 def _interval(student: Student, right: int, n: int) -> None:
     value = student(right, n)
     if not isinstance(value, (tuple, list)) or len(value) != 2:

@@ -207,6 +207,7 @@ class Lab:
             shown = [" ".join(widget.readout().split()) for widget in widgets]
             if kernel == shown or time.monotonic() > end:
                 assert shown == kernel
+                self.rest()  # what is drawn with a sentence is on the page by then
                 return shown[0]
             self.page.wait_for_timeout(50)
 

@@ -52,7 +52,7 @@ def test_leaves_after_a_word_drawn_here(page, w):
         "(word) => document.querySelector('[data-lmlab=AllSequences] h4').parentElement.textContent.includes(word)",
         arg=prompt,
     )
-    page.page.wait_for_timeout(300)
+    page.agree(w)
     rects = [(tuple(map(int, path.split())), p, h, filled) for path, p, h, filled in w.root.evaluate(RECTS) if path]
     leaves = [rect for rect in rects if len(rect[0]) == 3]
     assert len(leaves) == 1000
@@ -89,9 +89,9 @@ def test_walked_by_keyboard_alone(page, w):
 
 
 def test_the_threshold_is_dragged_and_the_model_exchanged(page, w):
-    w.drag_slider("Filled: at least", 0.003)
-    page.page.wait_for_timeout(300)
-    threshold = page.ask("w.threshold")
+    threshold = w.drag_slider("Filled: at least", 0.003)
+    page.expect("w.threshold", pytest.approx(threshold))
+    page.agree(w)
     filled = [p for path, p, _, on in w.root.evaluate(RECTS) if on]
     assert f"{len(filled)} of 1,000" in w.readout()
     assert min(filled, default=1) >= threshold - 1e-6

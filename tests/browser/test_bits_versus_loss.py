@@ -84,7 +84,7 @@ def test_a_way_chosen_at_random_is_where_numpy_says(page):
     assert (found["x"], math.log(found["y"])) == (shown[0], shown[2])
     assert abs(found["perplexity"] / page.ask("w._full.perplexity") - 1) > 1e-5, "the weights matter"
     w.control("error").check()
-    w.root.page.wait_for_timeout(300)
+    page.expect("w.show", "error")
     redrawn(page, w)
     (found,) = w.root.evaluate(DRAWN)["min-max"]
     assert found["y"] == pytest.approx(expected[1], rel=1e-3)

@@ -37,7 +37,8 @@ def test_every_step_of_a_text_made_up_here(page, merges):
     words = TEXT.replace(".", "").replace("?", "").split()
     text = " ".join(draw.choices(words, k=9)) + " zebra"
     w.enter_prompt(text, name="text")
-    page.page.wait_for_timeout(500)
+    page.expect("w.text", text)
+    page.agree(w)
     stage = w.root.get_by_role("group", name="byte-pair training")
     stage.focus()
     page.page.keyboard.press("Home")

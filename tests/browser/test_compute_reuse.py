@@ -48,7 +48,7 @@ def test_cells_are_what_moved_in_a_prompt_made_up_here(page, town):
     page.expect("w.prompt", prompt)
     page.execute(f"w.place = {place}")
     page.expect("w.shown.place", place)
-    w.page.wait_for_timeout(300)
+    page.agree(w)
     new = old[:place] + town.tokenizer.encode(" market") + old[place + 1 :]
     states = w.root.evaluate(STATES)
     assert states == ["kept"] * place + ["computed"] * (len(new) - place)

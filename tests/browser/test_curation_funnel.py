@@ -38,9 +38,8 @@ def test_a_threshold_dragged_at_random(page):
     w = page.widget("CurationFunnel")
     page.execute("w.reset()")
     drawn_as(w, Thresholds())
-    w.drag_slider("Least quality", random.choice((0.6, 0.8, 0.9)))
-    page.page.wait_for_timeout(800)
-    quality = page.ask("w.quality")
+    quality = w.drag_slider("Least quality", random.choice((0.6, 0.8, 0.9)))
+    page.expect("w.quality", pytest.approx(quality))
     w.expect_readout(f"{len(curate(measured_crawl(), Thresholds(quality=quality)).kept):,} of 1,200 pages")
     drawn_as(w, Thresholds(quality=quality))
 

@@ -37,14 +37,15 @@ def test_products_of_a_tree_grown_by_hand(page, town):
     w, draw = page.widget("GenerationTree"), random.Random()
     prompt = beginning(draw)
     w.enter_prompt(prompt)
-    page.page.wait_for_timeout(300)
+    page.expect("w.prompt", prompt)
+    page.agree(w)
     for _ in range(3):
         w.root.get_by_role("button", name="Step").click()
     w.enter_prompt("a goose", name="edit")
     w.root.locator("[data-id]").nth(draw.randrange(3)).click()
-    page.page.wait_for_timeout(300)
+    page.page.wait_for_function(f"(root) => ({TREE})(root).length >= 10", arg=w.root.element_handle())
+    page.agree(w)
     drawn = w.root.evaluate(TREE)
-    assert len(drawn) >= 10
     for node, value in drawn:
         if node:
             ids = page.ask(f"w.tree.ids({node})")

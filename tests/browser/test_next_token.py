@@ -56,10 +56,8 @@ def test_bars_of_a_prompt_made_up_here(page, town):
     for _ in range(3):
         prompt = beginning(draw)
         w.enter_prompt(prompt)
-        page.page.wait_for_function(
-            f"() => document.querySelector('[data-lmlab=NextToken] textarea').value === {prompt!r}"
-        )
-        w.page.wait_for_timeout(400)
+        page.expect("w.prompt", prompt)
+        page.agree(w)
         drawn, exact, seen = w.root.evaluate(NUMBERS), Town().next_words(prompt), 0
         for key, (p, shown) in drawn.items():
             word, column = key.rsplit("|", 1)

@@ -44,7 +44,7 @@ def test_tokens_and_bits_of_a_text_made_up_here(page, town):
     w.enter_prompt(text, name="text")
     page.expect("w.text", text)
     page.expect("w.wait().shown.n_characters", len(text))
-    page.page.wait_for_timeout(300)
+    page.agree(w)
     rows, bits = w.root.evaluate(TOKENS), w.root.evaluate(BITS)
     ids = [town.tokenizer.bos_id, *town.tokenizer.encode(text)]
     assert rows[0] == [shown(town.tokenizer.token_text(n)) for n in ids[1:]], text
@@ -75,7 +75,7 @@ def test_ids_and_bytes_instead_of_text(page, town):
     w, text = page.widget("TokenView"), "é 🦜 \u202eabc <|endoftext|>"
     w.enter_prompt(text, name="text")
     page.expect("w.wait().shown.n_characters", len(text))
-    page.page.wait_for_timeout(300)
+    page.agree(w)
     rows = w.root.evaluate(TOKENS)
     assert rows[2][:2] == ["C3", "A9"]
     w.root.get_by_role("radio", name="ids").check(force=True)

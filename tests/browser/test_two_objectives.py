@@ -35,7 +35,8 @@ def test_the_past_of_the_causal_model_does_not_move_at_all(page):
     name, n = draw.choice(["cheese", "honey", "soup"]), draw.randrange(2, 9)
     w.enter_prompt(f"x = np.___({n}) # {name}", name="line")
     w.enter_prompt("goose", name="other")
-    page.page.wait_for_timeout(500)
+    page.expect("w.other", "goose")
+    page.agree(w)
     last = max(i for _, i, _ in w.root.evaluate(CHANGES))
     at = draw.randrange(2, last + 1)
     w.root.locator(f"[data-band='1'][data-i='{at}']").click()
@@ -52,7 +53,8 @@ def test_the_gap_from_the_left_is_what_the_model_says_by_another_path(page):
     w, town = page.widget("TwoObjectives"), lab.load("town")
     w.enter_prompt("import ___ as np", name="line")
     w.expect_readout("numpy")
-    page.page.wait_for_timeout(300)
+    page.expect("w.line", "import ___ as np")
+    page.agree(w)
     ids = [town.tokenizer.bos_id, *town.tokenizer.encode("import")]
     with torch.no_grad():
         left = town.model(torch.tensor([ids]))[0, -1].softmax(-1)

@@ -221,7 +221,7 @@ def test_kept_points_of_smollm2_are_measured_again():
 
 @pytest.mark.parametrize("name", ["llama", "exact_inputs"])
 def test_a_model_that_was_not_measured_is_named(name: str):
-    with pytest.raises(FileNotFoundError, match="curves holds smollm2.json, town.json"):
+    with pytest.raises(FileNotFoundError, match=r"curves holds smollm2\.json, town\.json"):
         kept_curve(name)
 
 
