@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+ROOT = str(Path(__file__).parents[2])
 CHART = """
 import sys
 sys.path.insert(0, {root!r})
@@ -25,10 +28,7 @@ LAST_Y = "() => [...document.querySelectorAll('[data-lmlab=Curve] [role=img]')].
 
 
 def test_thirteen_charts_share_one_plotly(notebook) -> None:
-    from pathlib import Path
-
-    root = str(Path(__file__).parents[2])
-    cells = [CHART.format(root=root), *(f"c{i} = Curve(n={i + 2})\nc{i}" for i in range(13))]
+    cells = [CHART.format(root=ROOT), *(f"c{i} = Curve(n={i + 2})\nc{i}" for i in range(13))]
     lab = notebook(cells, run=False)
 
     def run() -> None:
@@ -69,11 +69,8 @@ class Pair(FigureWidget):
 """
 
 
-def test_a_keyboard_walks_the_points_and_each_is_shown_and_said(notebook) -> None:
-    from pathlib import Path
-
-    root = str(Path(__file__).parents[2])
-    lab = notebook([CHART.format(root=root), PAIR, "w = Pair()\nw"])
+def test_a_keyboard_walks_the_points_and_each_is_shown_and_said(shared_notebook) -> None:
+    lab = shared_notebook([CHART.format(root=ROOT), PAIR, "w = Pair()\nw"])
     pair = lab.widget("Pair")
     lab.page.wait_for_function(f"() => {CHART_OF}?.data?.length === 3")
     low = lab.page.evaluate(f"{CHART_OF}.data[0].y")

@@ -14,7 +14,8 @@ from tests.browser.glyphs import require_glyphs
 if TYPE_CHECKING:
     from tests.browser.lab_page import Lab
 
-# Continuous integration goes through sizes and themes all the same, but nobody looks at its pictures.
+# Nobody looks at the pictures of continuous integration; what every widget owes at any width and in both themes is
+# asserted in test_common.py.
 PICTURES = not os.environ.get("LMLAB_NO_PICTURES")
 
 # Of a group of radio buttons Tab reaches one: the chosen one, or the first where none is.
@@ -169,12 +170,13 @@ class Widget:
 
     def photograph(self, name: str) -> float:
         """Three widths, the dark theme, then the projector, whose height in pixels is returned; then as before."""
-        for width, height in ((1920, 1080), (600, 800), (1280, 800)):
-            self.lab.resize(width, height)
-            self.screenshot(f"{name}_light_{width}")
-        self.lab.theme("dark")
-        self.screenshot(f"{name}_dark_1280")
-        self.lab.theme("light")
+        if PICTURES:
+            for width, height in ((1920, 1080), (600, 800), (1280, 800)):
+                self.lab.resize(width, height)
+                self.screenshot(f"{name}_light_{width}")
+            self.lab.theme("dark")
+            self.screenshot(f"{name}_dark_1280")
+            self.lab.theme("light")
         self.lab.resize(1920, 1080)
         self.present()
         box = self.root.bounding_box()
