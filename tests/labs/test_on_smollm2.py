@@ -54,6 +54,7 @@ def test_the_tour_runs_on_it(home: Path, smollm2: Path) -> None:
     assert "QuantizationBins: Min-max spaces its four levels" in said
 
 
+@pytest.mark.by_hand
 def test_lab_11_runs_with_it(home: Path) -> None:
     said = printed("11_in_context", home)
     assert "lmlab fetch" not in said, "it is there, so nothing has to be fetched"
