@@ -53,7 +53,8 @@ def _step_said(step: TileStep, at: int, n: int, tokens: Sequence[str]) -> list[s
 
 def _long_said(long: tuple[int, int, int], length: int) -> list[str | Span]:
     naive, tiled, _ = long
-    return [f"For {count(length, 'token')}: ", bold(n_bytes(tiled)), " tiled, ", bold(n_bytes(naive)), " naive."]
+    end = " naive." if tiled < naive else " naive: tiles this small read the keys too often."
+    return [f"For {count(length, 'token')}: ", bold(n_bytes(tiled)), " tiled, ", bold(n_bytes(naive)), end]
 
 
 def roof_said(roof: Roof, placed: Sequence[Placed]) -> Spans:
