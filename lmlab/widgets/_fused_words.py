@@ -18,9 +18,11 @@ def walk_said(walk: TileWalk, at: int, tokens: Sequence[str], long: tuple[int, i
     n = len(walk.steps)
     if at == 0:
         side = -(-T // walk.tile)
+        future = side * side - n
         said: list[str | Span] = [
-            bold(count(n, "tile")), f" of {side * side:,} to compute; ", bold(f"{side * side - n:,}"),
-            " lie wholly in the future and are never read. Press Play, or walk with the arrow keys. ",
+            bold(count(n, "tile")), f" of {side * side:,} to compute; ", bold(f"{future:,}" if future else "none"),
+            f" {'lies' if future < 2 else 'lie'} wholly in the future and {'is' if future < 2 else 'are'} never read. ",
+            "Press Play, or an arrow key. ",
         ]  # fmt: skip
     elif at < n:
         said = _step_said(walk.steps[at - 1], at, n, tokens)

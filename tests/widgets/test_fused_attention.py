@@ -126,6 +126,14 @@ def test_sentences_follow_the_steps(random_model: lab.TextModel) -> None:
     assert w.step == 0, "another text begins anew"
 
 
+def test_one_tile_or_none_in_the_future_is_said_in_the_singular(random_model: lab.TextModel) -> None:
+    w = FusedAttention(random_model, prompt="the mayor")
+    w.tile = len(w.shown.tokens) - 1
+    assert "3 tiles of 4 to compute; 1 lies wholly in the future and is never read." in w.sentence
+    w.tile += 1
+    assert "1 tile of 1 to compute; none lies wholly in the future and is never read." in w.sentence
+
+
 def test_scrubbing_sends_no_walk_again(random_model: lab.TextModel) -> None:
     w = FusedAttention(random_model)
     sent: list[str] = []

@@ -46,7 +46,7 @@ function picture(ctx) {
     const n = now() - 1;
     if (n < 0) return h("div", {class: "empty"}, "no tile yet: Play, or →");
     const [a, b, c] = v.steps[n], p = places[n], most = P ? 3 : 8, rows = v.tokens.slice(a, Math.min(b, a + most)), x = (part, i, digits) => h("td", {["data-" + part]: log[p[part] + i]}, part === "rescale" && !c ? "–" : num(log[p[part] + i], digits));
-    return h("table", {}, h("thead", {}, h("tr", {}, [b - a > most ? `${most} of ${b - a} rows` : "row", ...(P ? ["max m", "×", "sum l"] : ["largest score m", "rescaled ×", "sum l of exp(score − m)"])].map(t => h("th", {}, t)))),
+    return h("table", {}, h("thead", {}, h("tr", {}, [b - a > most ? `${most} of ${b - a} rows` : "row", ...(P ? ["max m", "×", "sum l"] : ["largest score m", "rescaled ×", "sum l"])].map(t => h("th", {}, t)))),
       h("tbody", {}, rows.map((t, i) => h("tr", {"data-row": a + i}, h("td", {class: "mono"}, fitWord(ctx.root, t, P ? 200 : 100, P ? 30 : 15)), x("max", i, 2), x("rescale", i, 3), x("sum", i, 3)))));
   }
   const little = x => x == null ? "–" : x < 1e-5 ? "below 0.00001" : num(x, x < .01 ? 5 : 3);
