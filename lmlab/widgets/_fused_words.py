@@ -55,7 +55,7 @@ def _step_said(step: TileStep, at: int, n: int, tokens: Sequence[str]) -> list[s
 
 def _long_said(long: tuple[int, int, int], length: int) -> list[str | Span]:
     naive, tiled, _ = long
-    end = " naive." if tiled < naive else " naive: tiles this small read the keys too often."
+    end = " naive." if tiled < naive else " naive: too small a tile."
     return [f"For {count(length, 'token')}: ", bold(n_bytes(tiled)), " tiled, ", bold(n_bytes(naive)), end]
 
 
